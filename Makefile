@@ -1,0 +1,44 @@
+# qbridge — `make help` lists the targets.
+SHELL := /bin/bash
+GO ?= go
+BIN := $(CURDIR)/bin
+export PATH := $(BIN):$(PATH)
+
+GOLANGCI_VERSION := v2.15.0
+WORKFLOWCHECK_VERSION := v0.6.0
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test lint bench load clean tools
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+run: ## bring up the local stack and run the first sync (ARGS='--once --assets 600 --seed 7 --fresh --summary out.json')
+	@$(GO) build -o bin/qbridge-dev ./deploy/dev
+	@bin/qbridge-dev $(ARGS)
+
+build: ## build all programs into bin/
+	$(GO) build -o bin/qbridge ./starter
+	$(GO) build -o bin/qbridge-worker ./worker
+	$(GO) build -o bin/qbridge-sim ./tests/sim/cmd
+
+test: ## unit, contract, replay and end-to-end tests on a real Temporal server
+	$(GO) test ./...
+
+lint: tools ## golangci-lint and workflowcheck
+	$(BIN)/golangci-lint run ./...
+	$(BIN)/workflowcheck ./workflows/...
+
+bench: ## benchmarks
+	$(GO) test -run '^$$' -bench . -benchmem ./domain/... ./activities/... ./tests/sim/...
+
+clean: ## remove programs and state
+	rm -rf bin var
+
+tools: $(BIN)/golangci-lint $(BIN)/workflowcheck
+
+$(BIN)/golangci-lint:
+	GOBIN=$(BIN) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+
+$(BIN)/workflowcheck:
+	GOBIN=$(BIN) $(GO) install go.temporal.io/sdk/contrib/tools/workflowcheck@$(WORKFLOWCHECK_VERSION)
