@@ -1,0 +1,134 @@
+// Package config is the configuration document: what to sync, from where, to
+// where, under which rules. It is pure: Decode takes bytes, Validate returns
+// problems with their place, and nothing reads files or the environment.
+//
+// A document holds references to secrets ("${env:QBRIDGE_SECRET_…}",
+// "${file:name}"), never secrets.
+package config
+
+import "github.com/qbridge/qbridge/domain/classify"
+
+// Config is one configuration document.
+type Config struct {
+	Qualys     []Qualys     `yaml:"qualys" json:"qualys,omitempty"`
+	ServiceNow []ServiceNow `yaml:"servicenow" json:"servicenow,omitempty"`
+	Schedules  []Schedule   `yaml:"schedules" json:"schedules,omitempty"`
+	// Rules replaces default classification rules by id, or adds rules.
+	Rules      classify.Tables `yaml:"rules" json:"rules,omitzero"`
+	Properties Properties      `yaml:"properties" json:"properties,omitzero"`
+}
+
+// Qualys is one Qualys subscription ("API source"). Its name is part of every
+// native key and therefore immutable.
+type Qualys struct {
+	Name       string     `yaml:"name" json:"name"`
+	Platform   string     `yaml:"platform" json:"platform,omitempty"`     // preset: US1 … KSA1
+	APIURL     string     `yaml:"apiUrl" json:"apiUrl,omitempty"`         // for private platforms
+	GatewayURL string     `yaml:"gatewayUrl" json:"gatewayUrl,omitempty"` // for private platforms
+	API        string     `yaml:"api" json:"api,omitempty"`               // csam (default) | am
+	Auth       QualysAuth `yaml:"auth" json:"auth"`
+	Proxy      string     `yaml:"proxy" json:"proxy,omitempty"`
+	CAFile     string     `yaml:"caFile" json:"caFile,omitempty"`
+	PageSize   int        `yaml:"pageSize" json:"pageSize,omitempty"` // 1–300, default 300
+	Timeout    Duration   `yaml:"timeout" json:"timeout,omitzero"`    // per call, default 300s
+}
+
+// QualysAuth holds secret references.
+type QualysAuth struct {
+	Username Secret `yaml:"username" json:"username"`
+	Password Secret `yaml:"password" json:"password"`
+}
+
+// ServiceNow is one instance.
+type ServiceNow struct {
+	Name            string         `yaml:"name" json:"name"`
+	URL             string         `yaml:"url" json:"url"`
+	Auth            ServiceNowAuth `yaml:"auth" json:"auth"`
+	DiscoverySource string         `yaml:"discoverySource" json:"discoverySource,omitempty"` // default SG-Qualys
+	Proxy           string         `yaml:"proxy" json:"proxy,omitempty"`
+	CAFile          string         `yaml:"caFile" json:"caFile,omitempty"`
+	Lanes           int            `yaml:"lanes" json:"lanes,omitempty"`               // parallel IRE posts, default 4
+	PayloadItems    int            `yaml:"payloadItems" json:"payloadItems,omitempty"` // most items per payload, default 250
+	PayloadBytes    int            `yaml:"payloadBytes" json:"payloadBytes,omitempty"` // default 4 MiB
+	Timeout         Duration       `yaml:"timeout" json:"timeout,omitzero"`            // per call, default 120s
+}
+
+// Values of Qualys.API.
+const (
+	APICSAM = "csam" // Global AssetView / CSAM v2
+	APIAM   = "am"   // Asset Management & Tagging v2
+)
+
+// Auth types of a ServiceNow instance.
+const (
+	AuthBasic             = "basic"
+	AuthClientCredentials = "oauth-client-credentials"
+	AuthPassword          = "oauth-password"
+)
+
+// ServiceNowAuth holds secret references.
+type ServiceNowAuth struct {
+	Type         string `yaml:"type" json:"type"`
+	Username     Secret `yaml:"username" json:"username,omitempty"`
+	Password     Secret `yaml:"password" json:"password,omitempty"`
+	ClientID     Secret `yaml:"clientId" json:"clientId,omitempty"`
+	ClientSecret Secret `yaml:"clientSecret" json:"clientSecret,omitempty"`
+}
+
+// Secret is a reference to a secret: "${env:QBRIDGE_SECRET_NAME}" or
+// "${file:name}" (below QBRIDGE_SECRET_DIR). A literal is refused.
+type Secret string
+
+// Direction of a schedule.
+const (
+	DirectionToServiceNow = "qualys-to-servicenow"
+)
+
+// Values of Schedule.Approval, Operation and Existing.
+const (
+	ApprovalAuto   = "auto"
+	ApprovalManual = "manual"
+
+	OperationCreateAndUpdate = "create-and-update"
+	OperationCreate          = "create"
+	OperationUpdate          = "update"
+
+	ExistingMetadataOnly = "metadata-only"
+	ExistingFull         = "full"
+)
+
+// Schedule is one recurring or manual sync.
+type Schedule struct {
+	Name      string          `yaml:"name" json:"name"`
+	Direction string          `yaml:"direction" json:"direction"`
+	Source    string          `yaml:"source" json:"source"`
+	Target    string          `yaml:"target" json:"target"`
+	Every     Duration        `yaml:"every" json:"every,omitzero"`
+	Calendar  string          `yaml:"calendar" json:"calendar,omitempty"` // "daily 02:30", "weekly sun 03:00", "monthly 1 04:00"
+	Manual    bool            `yaml:"manual" json:"manual,omitempty"`
+	TimeZone  string          `yaml:"timeZone" json:"timeZone,omitempty"` // default UTC
+	Paused    bool            `yaml:"paused" json:"paused,omitempty"`
+	Filter    string          `yaml:"filter" json:"filter,omitempty"` // QQL
+	Sections  map[string]bool `yaml:"sections" json:"sections,omitempty"`
+	Approval  string          `yaml:"approval" json:"approval,omitempty"`
+	Operation string          `yaml:"operation" json:"operation,omitempty"`
+	Existing  string          `yaml:"existing" json:"existing,omitempty"`
+	Fallback  Fallback        `yaml:"fallback" json:"fallback,omitzero"`
+}
+
+// Fallback says what becomes of assets that no rule knows.
+type Fallback struct {
+	IPOnly bool `yaml:"ipOnly" json:"ipOnly,omitempty"` // write cmdb_ci_incomplete_ip instead of skipping
+}
+
+// Properties are settings for all schedules.
+type Properties struct {
+	RefreshAfter   Duration `yaml:"refreshAfter" json:"refreshAfter,omitzero"`  // default 168h
+	ResumeWithin   Duration `yaml:"resumeWithin" json:"resumeWithin,omitzero"`  // default 24h
+	Overlap        Duration `yaml:"overlap" json:"overlap,omitzero"`            // default 2h
+	FailureRatio   float64  `yaml:"failureRatio" json:"failureRatio,omitempty"` // default 0.2, from 100 records on
+	AllowUpgrade   *bool    `yaml:"allowUpgrade" json:"allowUpgrade,omitempty"` // class changes; default true
+	AllowDowngrade bool     `yaml:"allowDowngrade" json:"allowDowngrade,omitempty"`
+	AllowSwitch    bool     `yaml:"allowSwitch" json:"allowSwitch,omitempty"`
+	VerifySample   int      `yaml:"verifySample" json:"verifySample,omitempty"` // linked CIs read at the start of a run, default 20
+}

@@ -1,0 +1,246 @@
+package config
+
+import (
+	"fmt"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/samber/lo"
+
+	"github.com/qbridge/qbridge/domain/classify"
+)
+
+// Problem is one thing that is wrong in a document, with its place and remedy.
+type Problem struct {
+	Place   string
+	Message string
+	Remedy  string
+}
+
+func (p Problem) String() string {
+	if p.Remedy == "" {
+		return p.Place + ": " + p.Message
+	}
+	return p.Place + ": " + p.Message + "; " + p.Remedy
+}
+
+var nameShape = regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$`)
+
+// Platforms are the names of Qualys' shared platforms.
+var Platforms = []string{"US1", "US2", "US3", "US4", "EU1", "EU2", "EU3", "IN1", "CA1", "AE1", "UK1", "AU1", "KSA1"}
+
+// Sections that a schedule may switch.
+var Sections = []string{"networkInterfaces", "software", "openPorts", "volumes", "services", "userAccounts", "tags", "cloud", "processor"}
+
+// Validate returns everything that is wrong with a document, in its order.
+func (c *Config) Validate() []Problem {
+	v := &validator{config: c}
+	v.connections()
+	for i := range c.Schedules {
+		v.schedule(fmt.Sprintf("schedules[%d]", i), &c.Schedules[i])
+	}
+	if _, err := classify.Compile(classify.Default().Override(c.Rules)); err != nil {
+		v.add("rules", strings.TrimPrefix(err.Error(), "classify: "), "")
+	}
+	p := c.Properties
+	v.check(p.FailureRatio > 0 && p.FailureRatio <= 1, "properties.failureRatio", fmt.Sprintf("%v is not a share", p.FailureRatio), "write a number from 0.01 to 1")
+	v.check(p.VerifySample >= 0 && p.VerifySample <= 1000, "properties.verifySample", "is out of range", "write a number from 0 to 1000")
+	return v.problems
+}
+
+// CheckChange returns what a new document may not change: the name of a
+// connection is part of every native key, so a connection cannot be renamed.
+func CheckChange(before, after *Config) []Problem {
+	var out []Problem
+	names := lo.SliceToMap(after.Qualys, func(q Qualys) (string, bool) { return q.Name, true })
+	for _, old := range before.Qualys {
+		if names[old.Name] {
+			continue
+		}
+		for i, q := range after.Qualys {
+			known := slices.ContainsFunc(before.Qualys, func(b Qualys) bool { return b.Name == q.Name })
+			if !known && q.Platform == old.Platform && q.GatewayURL == old.GatewayURL && q.Auth == old.Auth {
+				out = append(out, Problem{
+					Place:   fmt.Sprintf("qualys[%d].name", i),
+					Message: fmt.Sprintf("connection %q is renamed to %q, but the name is part of every native key in the CMDB", old.Name, q.Name),
+					Remedy:  fmt.Sprintf("keep the name %q", old.Name),
+				})
+			}
+		}
+	}
+	return out
+}
+
+type validator struct {
+	config   *Config
+	problems []Problem
+}
+
+func (v *validator) add(place, message, remedy string) {
+	v.problems = append(v.problems, Problem{Place: place, Message: message, Remedy: remedy})
+}
+
+func (v *validator) check(ok bool, place, message, remedy string) {
+	if !ok {
+		v.add(place, message, remedy)
+	}
+}
+
+func (v *validator) oneOf(place, value string, allowed ...string) {
+	v.check(slices.Contains(allowed, value), place, fmt.Sprintf("%q is not known", value), "write one of "+strings.Join(allowed, ", "))
+}
+
+// name checks the shape of a name and that it is used once in its list.
+func (v *validator) name(place, name string, seen map[string]bool) {
+	v.check(nameShape.MatchString(name), place+".name", fmt.Sprintf("%q is not a name", name), "use up to 40 lower-case letters, digits and hyphens")
+	v.check(!seen[name], place+".name", fmt.Sprintf("%q is used twice", name), "choose another name")
+	seen[name] = true
+}
+
+func (v *validator) connections() {
+	seen := map[string]bool{}
+	for i, q := range v.config.Qualys {
+		place := fmt.Sprintf("qualys[%d]", i)
+		v.name(place, q.Name, seen)
+		v.oneOf(place+".api", q.API, APICSAM, APIAM)
+		switch {
+		case q.Platform != "":
+			v.oneOf(place+".platform", strings.ToUpper(q.Platform), Platforms...)
+			v.check(q.APIURL == "" && q.GatewayURL == "", place+".platform", "stands beside apiUrl or gatewayUrl", "keep the platform, or both URLs for a private platform")
+		default:
+			v.check(q.APIURL != "" && q.GatewayURL != "", place, "has no platform", "set platform (for example US2), or apiUrl and gatewayUrl for a private platform")
+			v.url(place+".apiUrl", q.APIURL)
+			v.url(place+".gatewayUrl", q.GatewayURL)
+		}
+		v.secret(place+".auth.username", q.Auth.Username, true)
+		v.secret(place+".auth.password", q.Auth.Password, true)
+		v.check(q.PageSize >= 1 && q.PageSize <= 300, place+".pageSize", fmt.Sprintf("%d is out of range", q.PageSize), "write a number from 1 to 300")
+		v.check(q.API != APIAM, place+".api", "am is not supported yet", "use csam")
+	}
+	seen = map[string]bool{}
+	for i, s := range v.config.ServiceNow {
+		place := fmt.Sprintf("servicenow[%d]", i)
+		v.name(place, s.Name, seen)
+		v.check(s.URL != "", place+".url", "is missing", "write https://<instance>.service-now.com")
+		v.url(place+".url", s.URL)
+		v.oneOf(place+".auth.type", s.Auth.Type, AuthBasic, AuthClientCredentials, AuthPassword)
+		user := s.Auth.Type != AuthClientCredentials
+		v.secret(place+".auth.username", s.Auth.Username, user)
+		v.secret(place+".auth.password", s.Auth.Password, user)
+		v.secret(place+".auth.clientId", s.Auth.ClientID, s.Auth.Type != AuthBasic)
+		v.secret(place+".auth.clientSecret", s.Auth.ClientSecret, s.Auth.Type != AuthBasic)
+		v.check(s.Lanes >= 1 && s.Lanes <= 16, place+".lanes", fmt.Sprintf("%d is out of range", s.Lanes), "write a number from 1 to 16")
+		v.check(s.PayloadItems >= 10 && s.PayloadItems <= 1000, place+".payloadItems", fmt.Sprintf("%d is out of range", s.PayloadItems), "write a number from 10 to 1000")
+		v.check(s.PayloadBytes >= 64<<10 && s.PayloadBytes <= 10<<20, place+".payloadBytes", fmt.Sprintf("%d is out of range", s.PayloadBytes), "write a number from 65536 to 10485760")
+	}
+}
+
+func (v *validator) schedule(place string, s *Schedule) {
+	names := map[string]bool{}
+	for i := range v.config.Schedules {
+		if other := &v.config.Schedules[i]; other != s && other.Name == s.Name {
+			names[s.Name] = true
+		}
+	}
+	v.name(place, s.Name, names)
+	v.oneOf(place+".direction", s.Direction, DirectionToServiceNow)
+	sources := lo.Map(v.config.Qualys, func(q Qualys, _ int) string { return q.Name })
+	targets := lo.Map(v.config.ServiceNow, func(s ServiceNow, _ int) string { return s.Name })
+	v.reference(place+".source", s.Source, "qualys", sources)
+	v.reference(place+".target", s.Target, "servicenow", targets)
+	v.oneOf(place+".approval", s.Approval, ApprovalAuto, ApprovalManual)
+	v.check(s.Approval != ApprovalManual, place+".approval", "manual is not supported yet", "use auto")
+	v.oneOf(place+".operation", s.Operation, OperationCreateAndUpdate, OperationCreate, OperationUpdate)
+	v.oneOf(place+".existing", s.Existing, ExistingMetadataOnly, ExistingFull)
+	v.check(s.Filter == "", place+".filter", "filters are not supported yet", "remove it")
+	for _, name := range slices.Sorted(mapKeys(s.Sections)) {
+		v.check(slices.Contains(Sections, name), place+".sections", fmt.Sprintf("unknown section %q; did you mean %q?", name, classify.Nearest(name, Sections)), "")
+	}
+	v.timing(place, s)
+}
+
+func mapKeys(m map[string]bool) func(yield func(string) bool) {
+	return func(yield func(string) bool) {
+		for k := range m {
+			if !yield(k) {
+				return
+			}
+		}
+	}
+}
+
+func (v *validator) reference(place, name, section string, known []string) {
+	switch {
+	case name == "":
+		v.add(place, "is missing", fmt.Sprintf("name a connection of %s", section))
+	case !slices.Contains(known, name):
+		v.add(place, fmt.Sprintf("%q is not a connection of %s", name, section), fmt.Sprintf("did you mean %q?", classify.Nearest(name, known)))
+	}
+}
+
+// timing checks that a schedule says exactly once when it runs.
+func (v *validator) timing(place string, s *Schedule) {
+	n := lo.Count([]bool{s.Every != 0, s.Calendar != "", s.Manual}, true)
+	v.check(n == 1, place, fmt.Sprintf("says %d times when it runs", n), "set exactly one of every, calendar, manual")
+	if s.Every != 0 {
+		v.check(s.Every >= Duration(minute), place+".every", s.Every.String()+" is too short", "write 1m or more")
+	}
+	if s.Calendar != "" {
+		if _, err := ParseCalendar(s.Calendar); err != nil {
+			v.add(place+".calendar", err.Error(), "write for example: daily 02:30, weekly sun 03:00, monthly 1 04:00")
+		}
+	}
+}
+
+// url checks an address: https, or http on this machine, or a reference to a
+// variable of the worker.
+func (v *validator) url(place, raw string) {
+	if raw == "" {
+		return
+	}
+	if IsReference(raw) {
+		_, err := ParseVariable(raw)
+		v.check(err == nil, place, fmt.Sprint(err), "write ${env:QBRIDGE_…}")
+		return
+	}
+	if p := CheckURL(raw); p != "" {
+		v.add(place, p, "write https://host")
+	}
+}
+
+// CheckURL returns what is wrong with the address of a vendor, or "".
+func CheckURL(raw string) string {
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil:
+		return "is not a URL"
+	case u.User != nil:
+		return "holds credentials"
+	case u.Host == "" || u.RawQuery != "" || u.Fragment != "":
+		return fmt.Sprintf("%q is not the address of a host", raw)
+	case u.Scheme == "https":
+		return ""
+	case u.Scheme == "http" && isLoopback(u.Hostname()):
+		return ""
+	default:
+		return fmt.Sprintf("%q is not encrypted", raw)
+	}
+}
+
+func isLoopback(host string) bool {
+	return host == "localhost" || host == "::1" || strings.HasPrefix(host, "127.")
+}
+
+// secret checks a reference to a secret without ever printing its text: a
+// literal secret would end up in a terminal or log.
+func (v *validator) secret(place string, s Secret, required bool) {
+	if s == "" {
+		v.check(!required, place, "is missing", "write ${env:QBRIDGE_SECRET_…} or ${file:name}")
+		return
+	}
+	if _, err := ParseSecret(s); err != nil {
+		v.add(place, err.Error(), "write ${env:QBRIDGE_SECRET_…} or ${file:name}, and rotate a secret that stood in a file")
+	}
+}
