@@ -1,0 +1,12 @@
+package workflows
+
+import "github.com/qbridge/qbridge/activities"
+
+// References to activities. The pointers are nil on purpose: the SDK takes the
+// method's name from them and nothing else.
+var (
+	inventory *activities.Inventory
+	writer    *activities.Write
+	ledgers   *activities.Ledger
+	configs   *activities.Config
+)

@@ -1,0 +1,74 @@
+package contract
+
+import "github.com/qbridge/qbridge/domain/record"
+
+// OpenRunInput opens a run (activity LedgerOpenRun).
+type OpenRunInput struct {
+	Run        string `json:"run"`
+	WorkflowID string `json:"workflowId"`
+	Schedule   string `json:"schedule"`
+	Revision   string `json:"revision,omitempty"`
+	Full       bool   `json:"full,omitempty"`
+	Verify     bool   `json:"verify,omitempty"`
+}
+
+// CheckLinksInput reads a sample of linked CIs (activity ServiceNowCheckLinks).
+type CheckLinksInput struct {
+	Plan RunPlan `json:"plan"`
+}
+
+// CheckLinksResult says whether the target still is what the store remembers.
+type CheckLinksResult struct {
+	Sampled int   `json:"sampled"`
+	Missing int   `json:"missing"`
+	Calls   int64 `json:"calls"`
+}
+
+// CountInput counts the assets of a run (activity QualysCount).
+type CountInput struct {
+	Plan RunPlan `json:"plan"`
+}
+
+// CountResult is the number of assets that match.
+type CountResult struct {
+	Total int64 `json:"total"`
+	Calls int64 `json:"calls"`
+}
+
+// FetchPageInput fetches one page (activity QualysFetchPage).
+type FetchPageInput struct {
+	Plan   RunPlan `json:"plan"`
+	Cursor int64   `json:"cursor"`
+}
+
+// WritePageInput writes one staged page (activity ServiceNowWritePage).
+type WritePageInput struct {
+	Plan RunPlan `json:"plan"`
+	Page int64   `json:"page"`
+}
+
+// WritePageResult counts what the write gave; outcomes are in the store.
+type WritePageResult struct {
+	Counters record.Counters `json:"counters"`
+	Calls    int64           `json:"calls"`
+}
+
+// ClaimFailedInput claims failed records of earlier runs (activity LedgerClaimFailed).
+type ClaimFailedInput struct {
+	Plan RunPlan `json:"plan"`
+}
+
+// CloseRunInput closes a run (activity LedgerCloseRun).
+type CloseRunInput struct {
+	Plan     RunPlan          `json:"plan"`
+	Status   string           `json:"status"`
+	Error    string           `json:"error,omitempty"`
+	Complete bool             `json:"complete"`
+	Calls    map[string]int64 `json:"calls"`
+	Events   int64            `json:"events"`
+}
+
+// CheckQueueInput asks whether anybody polls a queue (activity ConfigCheckQueue).
+type CheckQueueInput struct {
+	Queue string `json:"queue"`
+}

@@ -1,0 +1,138 @@
+// Package contract is what the worker, the starter and every `temporal` command
+// line agree on: workflow names and ids, task queues, search attributes, message
+// names, and every input, result and message struct.
+//
+// Fields are only ever added: a struct here may sit in a history that a newer
+// worker replays.
+package contract
+
+import (
+	"time"
+
+	"github.com/qbridge/qbridge/domain/record"
+)
+
+// Workflow types, registered under these names.
+const (
+	SyncInventory = "SyncInventory"
+	ApplyConfig   = "ApplyConfig"
+)
+
+// Update and query names.
+const (
+	UpdateApply = "apply"
+)
+
+// RunInput starts a run of a schedule. Only Schedule is required, so that
+//
+//	temporal workflow start --type SyncInventory --task-queue qbridge --workflow-id sync/servers --input '{"schedule":"servers"}'
+//
+// works. The remaining fields carry a run over continue-as-new.
+type RunInput struct {
+	Schedule string `json:"schedule"`
+	Revision string `json:"revision,omitempty"` // empty: the active one
+	Full     bool   `json:"full,omitempty"`
+	Verify   bool   `json:"verify,omitempty"`
+
+	// Continued is set by continue-as-new and never by a caller.
+	Continued *RunProgress `json:"continued,omitempty"`
+}
+
+// RunProgress is the state of a run that survives continue-as-new.
+type RunProgress struct {
+	Plan     RunPlan         `json:"plan"`
+	Cursor   int64           `json:"cursor"`
+	Counters record.Counters `json:"counters"`
+	Pages    int64           `json:"pages"`
+	Events   int64           `json:"events"` // history events of the earlier runs of the chain
+	Retried  bool            `json:"retried"`
+	// Calls counts vendor calls by system.
+	QualysCalls     int64 `json:"qualysCalls"`
+	ServiceNowCalls int64 `json:"serviceNowCalls"`
+}
+
+// RunPlan is what the first activity of a run fixed.
+type RunPlan struct {
+	Run         string    `json:"run"`
+	Schedule    string    `json:"schedule"`
+	Source      string    `json:"source"`
+	Target      string    `json:"target"`
+	Revision    string    `json:"revision"`
+	Mode        string    `json:"mode"`
+	Since       time.Time `json:"since,omitzero"`
+	Cursor      int64     `json:"cursor"`
+	Enumeration int64     `json:"enumeration"`
+	Epoch       int64     `json:"epoch"`
+	Resumed     bool      `json:"resumed"`
+	Verify      bool      `json:"verify"`
+	Retries     int64     `json:"retries"`
+	Total       int64     `json:"total"` // assets that match, for progress; 0 when unknown
+	StartedAt   time.Time `json:"startedAt"`
+	// SkippedFor names the living holder of the lease; the run then completes as
+	// skipped.
+	SkippedFor string `json:"skippedFor,omitempty"`
+	// FailureRatio is the share of failed records from which a run fails.
+	FailureRatio float64 `json:"failureRatio"`
+	// Attributes says that the namespace knows our search attributes.
+	Attributes bool `json:"attributes"`
+	// Linked says that the schedule wrote CIs before, so that a sample is read back.
+	Linked bool `json:"linked"`
+}
+
+// RunResult is the result of a run and the document behind `run show -o json`.
+type RunResult struct {
+	Run     string `json:"run"`
+	Status  string `json:"status"`  // completed | failed | cancelled | skipped
+	Outcome string `json:"outcome"` // ok | partial | skipped: <holder> is running | …
+	record.Counters
+	Classes         map[string]int64 `json:"classes"`
+	DurationSeconds float64          `json:"durationSeconds"`
+	Pages           int64            `json:"pages"`
+	HistoryEvents   int64            `json:"historyEvents"`
+	VendorCalls     map[string]int64 `json:"vendorCalls"`
+}
+
+// PageRef is what FetchPage returns: a page in the store, never its body.
+type PageRef struct {
+	Page     int64           `json:"page"`
+	Count    int64           `json:"count"`
+	ToWrite  int64           `json:"toWrite"`
+	Next     int64           `json:"next"`
+	Last     bool            `json:"last"`
+	Adopted  bool            `json:"adopted,omitempty"` // found in the store, no Qualys call
+	Calls    int64           `json:"calls"`
+	Counters record.Counters `json:"counters"` // outcomes given while staging
+}
+
+// ApplyInput applies a configuration document.
+type ApplyInput struct {
+	Document string `json:"document"` // YAML
+	Author   string `json:"author,omitempty"`
+	// SkipChecks stores the revision without testing its connections.
+	SkipChecks bool `json:"skipChecks,omitempty"`
+}
+
+// ApplyResult tells what an apply did. Problems is empty when the revision is
+// active.
+type ApplyResult struct {
+	Revision string    `json:"revision,omitempty"`
+	Changed  bool      `json:"changed"`
+	Problems []Problem `json:"problems,omitempty"`
+	Checks   []Check   `json:"checks,omitempty"`
+}
+
+// Problem is one thing that keeps a document from being applied.
+type Problem struct {
+	Place   string `json:"place"` // "qualys[0].auth.password" or "line 12"
+	Message string `json:"message"`
+	Remedy  string `json:"remedy,omitempty"`
+}
+
+// Check is one line of a connection test.
+type Check struct {
+	Connection string `json:"connection"`
+	Capability string `json:"capability"`
+	OK         bool   `json:"ok"`
+	Message    string `json:"message"`
+	Remedy     string `json:"remedy,omitempty"`
+}

@@ -1,0 +1,96 @@
+package contract
+
+import (
+	"strings"
+)
+
+// Task queues. Workflows and store activities share one; every connection has
+// its own, so that its limits live in one place.
+const QueueMain = "qbridge"
+
+const (
+	qualysPrefix     = "qualys."
+	serviceNowPrefix = "servicenow."
+)
+
+// QualysQueue returns the task queue of a Qualys connection.
+func QualysQueue(connection string) string { return qualysPrefix + connection }
+
+// ServiceNowQueue returns the task queue of a ServiceNow connection.
+func ServiceNowQueue(connection string) string { return serviceNowPrefix + connection }
+
+// ParseQueue returns the system ("qualys" or "servicenow") and connection of a
+// connection's queue, or ok=false for any other queue.
+func ParseQueue(queue string) (system, connection string, ok bool) {
+	for _, p := range []string{qualysPrefix, serviceNowPrefix} {
+		if rest, found := strings.CutPrefix(queue, p); found && rest != "" {
+			return strings.TrimSuffix(p, "."), rest, true
+		}
+	}
+	return "", "", false
+}
+
+// ConfigWorkflowID is the id of the ApplyConfig workflow; one apply runs at a time.
+const ConfigWorkflowID = "config"
+
+const syncPrefix = "sync/"
+
+// SyncWorkflowID returns the workflow id of an inventory sync. A Temporal
+// schedule appends "-<time>" to it.
+func SyncWorkflowID(schedule string) string { return syncPrefix + schedule }
+
+// ScheduleOfSyncID returns the schedule of a sync workflow id, with or without
+// the suffix that a Temporal schedule adds.
+func ScheduleOfSyncID(id string) (string, bool) {
+	rest, ok := strings.CutPrefix(id, syncPrefix)
+	if !ok || rest == "" {
+		return "", false
+	}
+	if i := len(rest) - len("-2006-01-02T15:04:05Z"); i > 0 && isScheduleSuffix(rest[i:]) {
+		rest = rest[:i]
+	}
+	return rest, true
+}
+
+func isScheduleSuffix(s string) bool {
+	const shape = "-0000-00-00T00:00:00Z"
+	if len(s) != len(shape) {
+		return false
+	}
+	for i := range shape {
+		digit := s[i] >= '0' && s[i] <= '9'
+		if (shape[i] == '0') != digit || (shape[i] != '0' && s[i] != shape[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// InventoryLease is the lease key of a schedule's inventory runs.
+func InventoryLease(schedule string) string { return "inventory/" + schedule }
+
+// AssetKey is the source native key of an asset's main CI and the key of its
+// record.
+func AssetKey(connection, assetID string) string { return connection + "/" + assetID }
+
+// Search attributes. SQL visibility allows ten keywords; Written and Failures
+// are ints.
+const (
+	AttrSchedule  = "QbridgeSchedule"
+	AttrSource    = "QbridgeSource"
+	AttrDirection = "QbridgeDirection"
+	AttrMode      = "QbridgeMode"
+	AttrStage     = "QbridgeStage"
+	AttrOutcome   = "QbridgeOutcome"
+	AttrWritten   = "QbridgeWritten"
+	AttrFailures  = "QbridgeFailures"
+)
+
+// SearchAttributes returns our search attributes with their types ("Keyword" or
+// "Int"), as `apply` registers them.
+func SearchAttributes() map[string]string {
+	return map[string]string{
+		AttrSchedule: "Keyword", AttrSource: "Keyword", AttrDirection: "Keyword", AttrMode: "Keyword",
+		AttrStage: "Keyword", AttrOutcome: "Keyword", AttrWritten: "Int", AttrFailures: "Int",
+	}
+}

@@ -1,0 +1,158 @@
+package workflows
+
+import (
+	"errors"
+	"fmt"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/qbridge/qbridge/workflows/contract"
+)
+
+// minForRatio is the number of records from which the failure ratio counts.
+const minForRatio = 100
+
+// pages is the page loop: while page n is written, page n+1 is fetched. The
+// cursor moves only after the write, so a crash fetches at most one page again
+// — and finds that one staged. The run continues as new when the server
+// suggests it, with nothing in flight.
+func (r *syncRun) pages(ctx workflow.Context) error {
+	ctx, cancel := workflow.WithCancel(ctx)
+	defer cancel() // a failed write must not leave a fetch behind
+	next := r.fetchPage(ctx, r.Cursor)
+	for {
+		page, err := next(ctx)
+		if err != nil {
+			return fmt.Errorf("fetch page after asset %d: %w", r.Cursor, err)
+		}
+		next = nil
+		rollOver := workflow.GetInfo(ctx).GetContinueAsNewSuggested()
+		if !page.Last && !rollOver {
+			next = r.fetchPage(ctx, page.Next)
+		}
+		if err := r.writePage(ctx, page); err != nil {
+			return fmt.Errorf("write page after asset %d: %w", r.Cursor, err)
+		}
+		r.Cursor = page.Next
+		r.show(ctx)
+		if err := r.tooManyFailed(); err != nil {
+			return err
+		}
+		switch {
+		case page.Last:
+			return nil
+		case next == nil:
+			return r.continueAsNew(ctx)
+		}
+	}
+}
+
+// fetchPage starts fetching a page and returns the wait for it.
+func (r *syncRun) fetchPage(ctx workflow.Context, cursor int64) func(workflow.Context) (contract.PageRef, error) {
+	start := func() workflow.Future {
+		return workflow.ExecuteActivity(fetch(ctx, r.Plan.Source, fmt.Sprintf("page after asset %d", cursor)),
+			inventory.QualysFetchPage, contract.FetchPageInput{Plan: r.Plan, Cursor: cursor})
+	}
+	first := start()
+	return func(ctx workflow.Context) (contract.PageRef, error) {
+		var page contract.PageRef
+		err := r.patient(ctx, contract.QualysQueue(r.Plan.Source), &page, func() workflow.Future {
+			if f := first; f != nil {
+				first = nil
+				return f
+			}
+			return start()
+		})
+		if err == nil {
+			r.QualysCalls += page.Calls
+			r.Pages++
+		}
+		return page, err
+	}
+}
+
+// writePage writes what a page has to write and counts its outcomes.
+func (r *syncRun) writePage(ctx workflow.Context, page contract.PageRef) error {
+	r.Counters.Add(page.Counters)
+	if page.ToWrite == 0 {
+		return nil
+	}
+	var res contract.WritePageResult
+	err := r.patient(ctx, contract.ServiceNowQueue(r.Plan.Target), &res, func() workflow.Future {
+		return workflow.ExecuteActivity(write(ctx, r.Plan.Target, fmt.Sprintf("write %d records", page.ToWrite)),
+			writer.ServiceNowWritePage, contract.WritePageInput{Plan: r.Plan, Page: page.Page})
+	})
+	if err != nil {
+		return err
+	}
+	r.ServiceNowCalls += res.Calls
+	r.Counters.Add(res.Counters)
+	return nil
+}
+
+// retryFailed writes the failed records of earlier runs again. A full run
+// fetches them anyway.
+func (r *syncRun) retryFailed(ctx workflow.Context) error {
+	for left := r.Plan.Retries; left > 0; {
+		var page contract.PageRef
+		if err := workflow.ExecuteActivity(ledger(ctx, "claim failed records"), ledgers.LedgerClaimFailed,
+			contract.ClaimFailedInput{Plan: r.Plan}).Get(ctx, &page); err != nil {
+			return fmt.Errorf("claim failed records: %w", err)
+		}
+		if page.Count == 0 {
+			return nil
+		}
+		if err := r.writePage(ctx, page); err != nil {
+			return fmt.Errorf("retry failed records: %w", err)
+		}
+		left -= page.Count
+		r.show(ctx)
+	}
+	return nil
+}
+
+// patient waits for an activity of a connection's queue. Work that nobody
+// picked up is started again as long as somebody polls the queue; otherwise the
+// run fails with the remedy instead of hanging.
+func (r *syncRun) patient(ctx workflow.Context, queue string, out any, start func() workflow.Future) error {
+	for {
+		err := start().Get(ctx, out)
+		var timeout *temporal.TimeoutError
+		if err == nil || !errors.As(err, &timeout) || timeout.TimeoutType() != enumspb.TIMEOUT_TYPE_SCHEDULE_TO_START {
+			return err
+		}
+		r.waiting = "a worker that polls queue " + queue
+		r.show(ctx)
+		if err := workflow.ExecuteActivity(ledger(ctx, "check queue "+queue), configs.ConfigCheckQueue,
+			contract.CheckQueueInput{Queue: queue}).Get(ctx, nil); err != nil {
+			return err
+		}
+		r.waiting = ""
+	}
+}
+
+// tooManyFailed stops a run whose rules or target are broken before it does
+// more harm.
+func (r *syncRun) tooManyFailed() error {
+	if r.Plan.FailureRatio <= 0 || r.Counters.Sum() < minForRatio {
+		return nil
+	}
+	if ratio := float64(r.Counters.Failed) / float64(r.Counters.Sum()); ratio > r.Plan.FailureRatio {
+		return temporal.NewNonRetryableApplicationError(
+			fmt.Sprintf("%d of %d records failed, more than the threshold of %.0f %%: see `qbridge run show %s`, mend the cause and start again",
+				r.Counters.Failed, r.Counters.Sum(), r.Plan.FailureRatio*100, r.Plan.Run),
+			contract.ErrTooManyFailed, nil)
+	}
+	return nil
+}
+
+// continueAsNew starts the next run of the chain with the carried progress.
+func (r *syncRun) continueAsNew(ctx workflow.Context) error {
+	p := r.RunProgress
+	p.Events += int64(workflow.GetInfo(ctx).GetCurrentHistoryLength())
+	in := r.RunInput
+	in.Continued = &p
+	return workflow.NewContinueAsNewError(ctx, contract.SyncInventory, in)
+}
