@@ -1,0 +1,133 @@
+package activities
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/samber/lo"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/qbridge/qbridge/activities/store"
+	"github.com/qbridge/qbridge/domain/classify"
+	"github.com/qbridge/qbridge/domain/config"
+	"github.com/qbridge/qbridge/workflows/contract"
+)
+
+// Config checks and stores configuration documents.
+type Config struct {
+	Store    store.Store
+	Settings *Settings
+	Vendors  Vendors
+	Temporal Temporal
+}
+
+// pickupPatience is how long a queue may be without pollers before a run that
+// waits for it fails; others take a queue over within seconds.
+const pickupPatience = time.Minute
+
+// ConfigCheck validates a document, resolves every reference and tests every
+// connection. What is wrong comes back as problems with their place and remedy.
+func (c *Config) ConfigCheck(ctx context.Context, in contract.ApplyInput) (contract.ApplyResult, error) {
+	cfg, problems := decode(in.Document)
+	if len(problems) > 0 {
+		return contract.ApplyResult{Problems: problems}, nil
+	}
+	var old *config.Config
+	if _, active, err := c.Settings.Config(ctx, ""); err == nil {
+		old = active
+	}
+	if old != nil {
+		problems = append(problems, lo.Map(config.CheckChange(old, cfg), toProblem)...)
+	}
+	var res contract.ApplyResult
+	for i, q := range cfg.Qualys {
+		res.Checks = append(res.Checks, c.Vendors.CheckQualys(ctx, q)...)
+		problems = append(problems, failedChecks(fmt.Sprintf("qualys[%d]", i), q.Name, in.SkipChecks, res.Checks)...)
+	}
+	for i, s := range cfg.ServiceNow {
+		res.Checks = append(res.Checks, c.Vendors.CheckServiceNow(ctx, s)...)
+		problems = append(problems, failedChecks(fmt.Sprintf("servicenow[%d]", i), s.Name, in.SkipChecks, res.Checks)...)
+	}
+	res.Problems = problems
+	return res, nil
+}
+
+// decode reads and validates a document, its rules included.
+func decode(document string) (*config.Config, []contract.Problem) {
+	cfg, err := config.Decode("configuration", []byte(document))
+	if err != nil {
+		return nil, []contract.Problem{{Place: "configuration", Message: err.Error()}}
+	}
+	problems := lo.Map(cfg.Validate(), toProblem)
+	if _, err := classify.Compile(classify.Default().Override(cfg.Rules)); err != nil {
+		problems = append(problems, contract.Problem{Place: "rules", Message: err.Error()})
+	}
+	return cfg, problems
+}
+
+func toProblem(p config.Problem, _ int) contract.Problem {
+	return contract.Problem{Place: p.Place, Message: p.Message, Remedy: p.Remedy}
+}
+
+// failedChecks turns the failed checks of a connection into problems, unless
+// the caller asked to store the revision all the same.
+func failedChecks(place, connection string, skip bool, checks []contract.Check) []contract.Problem {
+	if skip {
+		return nil
+	}
+	var out []contract.Problem
+	for _, ch := range checks {
+		if ch.Connection == connection && !ch.OK {
+			out = append(out, contract.Problem{Place: place + " " + connection + ": " + ch.Capability, Message: ch.Message, Remedy: ch.Remedy})
+		}
+	}
+	return out
+}
+
+// ConfigStore stores a checked document and makes it active.
+func (c *Config) ConfigStore(ctx context.Context, in contract.ApplyInput) (contract.ApplyResult, error) {
+	cfg, problems := decode(in.Document)
+	if len(problems) > 0 {
+		return contract.ApplyResult{Problems: problems}, nil
+	}
+	digest, err := config.Digest(cfg)
+	if err != nil {
+		return contract.ApplyResult{}, temporalError(err)
+	}
+	before, err := c.Store.ActiveRevision(ctx)
+	if err != nil && !isNotFound(err) {
+		return contract.ApplyResult{}, temporalError(err)
+	}
+	rev, err := c.Store.SaveRevision(ctx, in.Document, digest, in.Author)
+	if err != nil {
+		return contract.ApplyResult{}, temporalError(err)
+	}
+	return contract.ApplyResult{Revision: rev.ID, Changed: rev.ID != before.ID}, nil
+}
+
+// ConfigCheckQueue succeeds when somebody polls a queue, waiting a little for
+// another process to take it over, and else fails with the remedy.
+func (c *Config) ConfigCheckQueue(ctx context.Context, in contract.CheckQueueInput) error {
+	deadline := time.Now().Add(pickupPatience)
+	for {
+		n, err := c.Temporal.Pollers(ctx, in.Queue)
+		if err != nil {
+			return temporalError(err)
+		}
+		if n > 0 {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			_, connection, _ := contract.ParseQueue(in.Queue)
+			return temporal.NewNonRetryableApplicationError(
+				fmt.Sprintf("no worker polls queue %s: start a worker that can reach connection %q, or check its log for why it does not start it", in.Queue, connection),
+				contract.ErrNoPoller, nil)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(2 * time.Second):
+		}
+	}
+}

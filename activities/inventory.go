@@ -1,0 +1,169 @@
+package activities
+
+import (
+	"context"
+	"fmt"
+	"hash/fnv"
+	"strconv"
+	"time"
+
+	"github.com/qbridge/qbridge/activities/qualys"
+	"github.com/qbridge/qbridge/activities/store"
+	"github.com/qbridge/qbridge/domain/asset"
+	"github.com/qbridge/qbridge/domain/classify"
+	"github.com/qbridge/qbridge/domain/mapping"
+	"github.com/qbridge/qbridge/domain/record"
+	"github.com/qbridge/qbridge/workflows/contract"
+)
+
+// heartbeatEvery keeps a third of the heartbeat timeout in hand.
+const heartbeatEvery = 10 * time.Second
+
+// Inventory reads assets from Qualys and stages what becomes of them.
+type Inventory struct {
+	Store    store.Store
+	Settings *Settings
+	Vendors  Vendors
+	Bodies   *Bodies
+	Now      func() time.Time
+}
+
+// QualysCount counts the assets that a run will see.
+func (a *Inventory) QualysCount(ctx context.Context, in contract.CountInput) (contract.CountResult, error) {
+	src, err := a.Vendors.Qualys(ctx, in.Plan.Revision, in.Plan.Source)
+	if err != nil {
+		return contract.CountResult{}, temporalError(err)
+	}
+	n, _, err := src.Client.Count(ctx, qualys.Query{UpdatedSince: in.Plan.Since})
+	if err != nil {
+		return contract.CountResult{}, temporalError(err)
+	}
+	return contract.CountResult{Total: n, Calls: 1}, nil
+}
+
+// QualysFetchPage fetches the page after a cursor, unless the store has it
+// already: a Qualys call is the scarcest resource there is. It decodes the page
+// as a stream, cleanses, classifies and maps each asset, and stages all of them
+// in one transaction. A malformed asset becomes a failed record and never
+// spoils its neighbours.
+func (a *Inventory) QualysFetchPage(ctx context.Context, in contract.FetchPageInput) (contract.PageRef, error) {
+	ctx, stop := beat(ctx, heartbeatEvery, func() any { return in.Cursor })
+	defer stop()
+	ref, err := a.fetchPage(ctx, in)
+	return ref, temporalError(stopped(ctx, err))
+}
+
+func (a *Inventory) fetchPage(ctx context.Context, in contract.FetchPageInput) (contract.PageRef, error) {
+	plan := in.Plan
+	page, err := a.Store.FindPage(ctx, plan.Run, plan.Epoch, plan.Enumeration, in.Cursor)
+	if err == nil {
+		ref := pageRef(page)
+		ref.Adopted = true
+		return ref, nil
+	}
+	if !isNotFound(err) {
+		return contract.PageRef{}, err
+	}
+	setup, err := a.Settings.Of(ctx, plan.Revision, plan.Schedule)
+	if err != nil {
+		return contract.PageRef{}, err
+	}
+	src, err := a.Vendors.Qualys(ctx, plan.Revision, plan.Source)
+	if err != nil {
+		return contract.PageRef{}, err
+	}
+	answer, _, err := src.Client.Search(ctx, qualys.Query{
+		Cursor: in.Cursor, UpdatedSince: plan.Since, ExcludeFields: excluded(setup),
+	})
+	if err != nil {
+		return contract.PageRef{}, err
+	}
+	if answer.HasMore && answer.Next <= in.Cursor {
+		return contract.PageRef{}, &qualys.CursorStuckError{Cursor: in.Cursor}
+	}
+	stage := store.StagePage{
+		Run: plan.Run, Epoch: plan.Epoch, Enumeration: plan.Enumeration, CursorIn: in.Cursor, CursorOut: answer.Next,
+		Last: !answer.HasMore, ServerDate: answer.ServerDate, Verify: plan.Verify,
+		Records: make([]store.Staging, 0, len(answer.Results)),
+	}
+	prep := &preparer{setup: setup, connection: plan.Source, bodies: a.Bodies, now: a.Now().UTC()}
+	for i := range answer.Results {
+		rec, err := prep.record(&answer.Results[i])
+		if err != nil {
+			return contract.PageRef{}, err
+		}
+		stage.Records = append(stage.Records, rec)
+	}
+	if page, err = a.Store.StagePage(ctx, stage); err != nil {
+		return contract.PageRef{}, err
+	}
+	if page.ToWrite == 0 {
+		if _, err := a.Store.FinishPage(ctx, plan.Run, plan.Epoch, page.ID); err != nil {
+			return contract.PageRef{}, err
+		}
+	}
+	ref := pageRef(page)
+	ref.Calls = 1
+	return ref, nil
+}
+
+// excluded returns the sections that the mapping does not use or a toggle
+// switched off: they are not asked for.
+func excluded(setup *Setup) []string {
+	var out []string
+	for _, s := range setup.Mapping.Unused(setup.Schedule.Sections) {
+		out = append(out, string(s))
+	}
+	return out
+}
+
+// preparer turns the assets of a page into staged records.
+type preparer struct {
+	setup      *Setup
+	connection string
+	bodies     *Bodies
+	now        time.Time
+}
+
+// record prepares one asset.
+func (p *preparer) record(r *qualys.Result) (store.Staging, error) {
+	id := strconv.FormatInt(r.ID, 10)
+	rec := store.Staging{Key: contract.AssetKey(p.connection, id), Kind: record.KindAsset, RefreshBefore: p.refreshBefore(r.ID)}
+	if r.Err != nil {
+		rec.Outcome, rec.Reason = record.Failed, r.Err.Error()
+		return p.sealed(rec, &Body{Revision: p.setup.Revision})
+	}
+	clean := asset.Cleanse(r.Asset)
+	body := &Body{Name: clean.Name, Revision: p.setup.Revision, Inputs: classify.InputsOf(r.Asset, clean), Clean: cleanSteps(r.Asset, clean)}
+	body.Decision = p.setup.Rules.Classify(&body.Inputs, classify.Options{IPOnly: p.setup.Schedule.Fallback.IPOnly})
+	rec.Class = body.Decision.Class
+	if body.Decision.Skip != "" {
+		rec.Outcome, rec.Reason = record.Skipped, body.Decision.Skip
+		return p.sealed(rec, body)
+	}
+	parts := p.setup.Mapping.Apply(mapping.Input{
+		Connection: p.connection, Asset: r.Asset, Clean: clean, Class: rec.Class, Sections: p.setup.Schedule.Sections,
+	})
+	body.Parts = &parts
+	rec.PayloadDigest = record.Digest(&parts)
+	return p.sealed(rec, body)
+}
+
+func (p *preparer) sealed(rec store.Staging, body *Body) (store.Staging, error) {
+	var err error
+	if rec.Body, err = p.bodies.Encode(body); err != nil {
+		return rec, fmt.Errorf("asset %s: %w", rec.Key, err)
+	}
+	return rec, nil
+}
+
+// refreshBefore spreads the renewal of unchanged records by a hash of the asset
+// id over the last fifth of refreshAfter, so that a first load does not come
+// back all at once a week later.
+func (p *preparer) refreshBefore(id int64) time.Time {
+	after := time.Duration(p.setup.Properties.RefreshAfter)
+	h := fnv.New32a()
+	fmt.Fprint(h, id)
+	spread := time.Duration(float64(after) / 5 * float64(h.Sum32()) / (1 << 32))
+	return p.now.Add(-after + spread)
+}

@@ -1,0 +1,150 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/qbridge/qbridge/activities/store"
+	"github.com/qbridge/qbridge/domain/record"
+	"github.com/qbridge/qbridge/workflows/contract"
+)
+
+// claimSize is how many failed records of earlier runs one page retries.
+const claimSize = 300
+
+// Temporal is what activities ask the Temporal server about.
+type Temporal interface {
+	// Running reports whether the chain of runs that began with firstRunID under
+	// the workflow id is still open.
+	Running(ctx context.Context, workflowID, firstRunID string) (bool, error)
+	// Pollers reports how many pollers a task queue has for activities.
+	Pollers(ctx context.Context, queue string) (int, error)
+	// HasAttributes reports whether the namespace knows our search attributes.
+	HasAttributes(ctx context.Context) (bool, error)
+}
+
+// Ledger opens and closes runs in the store.
+type Ledger struct {
+	Store    store.Store
+	Settings *Settings
+	Temporal Temporal
+	Now      func() time.Time
+}
+
+// LedgerOpenRun pins the revision, takes the lease of the schedule and finds out
+// where the run begins. A living holder makes the plan say so (SkippedFor); a
+// dead one is taken over.
+func (l *Ledger) LedgerOpenRun(ctx context.Context, in contract.OpenRunInput) (contract.RunPlan, error) {
+	setup, err := l.Settings.Of(ctx, in.Revision, in.Schedule)
+	if err != nil {
+		return contract.RunPlan{}, temporalError(err)
+	}
+	open := store.OpenRun{
+		ID: in.Run, WorkflowID: in.WorkflowID,
+		Schedule: in.Schedule, Source: setup.Schedule.Source, Target: setup.Schedule.Target, Direction: setup.Schedule.Direction,
+		Revision: setup.Revision, Full: in.Full, Verify: in.Verify, RulesDigest: setup.RulesDigest,
+		Overlap: time.Duration(setup.Properties.Overlap), ResumeWithin: time.Duration(setup.Properties.ResumeWithin),
+	}
+	plan := contract.RunPlan{
+		Run: in.Run, Schedule: in.Schedule, Source: open.Source, Target: open.Target, Revision: setup.Revision,
+		StartedAt: l.Now().UTC(), FailureRatio: setup.Properties.FailureRatio,
+	}
+	if plan.Attributes, err = l.Temporal.HasAttributes(ctx); err != nil {
+		return contract.RunPlan{}, temporalError(err)
+	}
+	opened, err := l.Store.OpenRun(ctx, open)
+	var held *store.LeaseHeldError
+	if errors.As(err, &held) {
+		alive, aerr := l.Temporal.Running(ctx, held.WorkflowID, held.RunID)
+		if aerr != nil {
+			return contract.RunPlan{}, temporalError(aerr)
+		}
+		if alive {
+			plan.SkippedFor = held.WorkflowID
+			return plan, nil
+		}
+		open.TakeOver = held.Epoch
+		opened, err = l.Store.OpenRun(ctx, open)
+	}
+	if err != nil {
+		return contract.RunPlan{}, temporalError(err)
+	}
+	plan.Mode, plan.Since, plan.Cursor = string(opened.Mode), opened.Since, opened.Cursor
+	plan.Enumeration, plan.Epoch, plan.Resumed, plan.Verify = opened.Enumeration, opened.Epoch, opened.Resumed, opened.Verify
+	if opened.Mode == store.ModeIncremental { // a full run fetches them anyway
+		plan.Retries = opened.Retries
+	}
+	links, err := l.Store.SampleLinks(ctx, in.Schedule, 1)
+	if err != nil {
+		return contract.RunPlan{}, temporalError(err)
+	}
+	plan.Linked = len(links) > 0
+	return plan, nil
+}
+
+// LedgerClaimFailed moves failed records of earlier runs into a page of this
+// run. A page without records means that none are left.
+func (l *Ledger) LedgerClaimFailed(ctx context.Context, in contract.ClaimFailedInput) (contract.PageRef, error) {
+	page, err := l.Store.ClaimFailed(ctx, in.Plan.Run, in.Plan.Epoch, claimSize)
+	if errors.Is(err, store.ErrNotFound) {
+		return contract.PageRef{Last: true}, nil
+	}
+	if err != nil {
+		return contract.PageRef{}, temporalError(err)
+	}
+	return pageRef(page), nil
+}
+
+// LedgerCloseRun settles a run and returns its result.
+func (l *Ledger) LedgerCloseRun(ctx context.Context, in contract.CloseRunInput) (contract.RunResult, error) {
+	run, err := l.Store.CloseRun(ctx, store.CloseRun{
+		ID: in.Plan.Run, Epoch: in.Plan.Epoch, Status: store.RunStatus(in.Status), Error: in.Error,
+		Complete: in.Complete, Calls: in.Calls, Events: in.Events,
+	})
+	if err != nil {
+		return contract.RunResult{}, temporalError(err)
+	}
+	classes, err := l.Store.Classes(ctx, run.ID)
+	if err != nil {
+		return contract.RunResult{}, temporalError(err)
+	}
+	return contract.RunResult{
+		Run: run.ID, Status: string(run.Status), Outcome: outcomeOf(run), Counters: run.Counters, Classes: classes,
+		DurationSeconds: run.EndedAt.Sub(run.StartedAt).Seconds(), Pages: run.Pages, HistoryEvents: run.Events, VendorCalls: run.Calls,
+	}, nil
+}
+
+// outcomeOf says in a word how a run ended.
+func outcomeOf(run store.Run) string {
+	switch {
+	case run.Status != store.RunCompleted:
+		return string(run.Status)
+	case run.Counters.Failed > 0:
+		return "partial"
+	default:
+		return "ok"
+	}
+}
+
+// pageRef is the small value that stands for a page in workflow history.
+func pageRef(p store.Page) contract.PageRef {
+	c := p.Counters
+	c.Fetched = c.Sum()
+	return contract.PageRef{Page: p.ID, Count: p.Count, ToWrite: p.ToWrite, Next: p.CursorOut, Last: p.Last, Counters: c}
+}
+
+// fetchedCounters returns counters whose Fetched is their sum, so that adding
+// them up keeps a run's progress balanced.
+func fetchedCounters(c record.Counters) record.Counters {
+	c.Fetched = c.Sum()
+	return c
+}
+
+// errNoConfig tells what to do when nothing was ever applied.
+func errNoConfig() error {
+	return temporal.NewNonRetryableApplicationError(
+		"no configuration is active: run `qbridge apply FILE` first", contract.ErrInvalidRequest, nil)
+}

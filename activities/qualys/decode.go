@@ -1,0 +1,201 @@
+package qualys
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// maxAsset bounds one asset: the largest real ones are hosts with thousands of
+// packages.
+const maxAsset = 8 << 20
+
+// decodePage reads the envelope of search and get as a stream, asset by asset,
+// so that memory is bounded by the largest asset and not by the page. The
+// standard library's decoder is used for its strictness: untrusted bytes, exact
+// integers, and an error for anything that is cut off.
+func decodePage(r io.Reader, page *Page) error {
+	const op = "search assets"
+	dec := json.NewDecoder(r)
+	if err := delim(dec, '{'); err != nil {
+		return unreadable(op, err)
+	}
+	e := pageEnvelope{page: page}
+	for dec.More() {
+		key, err := dec.Token()
+		if err != nil {
+			return unreadable(op, err)
+		}
+		if err := e.field(dec, key.(string)); err != nil { // a key is always a string
+			return err
+		}
+	}
+	if err := delim(dec, '}'); err != nil {
+		return unreadable(op, err)
+	}
+	if err := envelope(op, e.code, e.message); err != nil {
+		return err
+	}
+	if !e.sawList && e.code == "" {
+		return unreadable(op, errors.New("the answer has neither assets nor a responseCode"))
+	}
+	page.Count = len(page.Results)
+	page.HasMore = e.more
+	for i := range page.Results {
+		page.Next = max(page.Next, page.Results[i].ID)
+	}
+	page.Next = max(page.Next, e.next)
+	return nil
+}
+
+// pageEnvelope collects the fields around the assets.
+type pageEnvelope struct {
+	page          *Page
+	code, message string
+	next          int64
+	more          bool
+	sawList       bool
+}
+
+func (e *pageEnvelope) field(dec *json.Decoder, key string) error {
+	const op = "search assets"
+	var err error
+	switch key {
+	case "assetListData":
+		return e.list(dec)
+	case "responseCode":
+		err = dec.Decode((*text)(&e.code))
+	case "responseMessage":
+		err = dec.Decode((*text)(&e.message))
+	case "lastSeenAssetId":
+		err = dec.Decode((*integer)(&e.next))
+	case "hasMore":
+		err = dec.Decode((*flag)(&e.more))
+	default:
+		var skip json.RawMessage
+		err = dec.Decode(&skip)
+	}
+	if err != nil {
+		return unreadable(op, fmt.Errorf("%s: %w", key, err))
+	}
+	return nil
+}
+
+// list reads {"asset":[…]}, null, or an empty object.
+func (e *pageEnvelope) list(dec *json.Decoder) error {
+	const op = "search assets"
+	tok, err := dec.Token()
+	if err != nil {
+		return unreadable(op, err)
+	}
+	e.sawList = true
+	if tok == nil {
+		return nil
+	}
+	if tok != json.Delim('{') {
+		return unreadable(op, errors.New("assetListData is not an object"))
+	}
+	for dec.More() {
+		key, err := dec.Token()
+		if err != nil {
+			return unreadable(op, err)
+		}
+		if key != "asset" {
+			var skip json.RawMessage
+			if err := dec.Decode(&skip); err != nil {
+				return unreadable(op, err)
+			}
+			continue
+		}
+		if err := e.assets(dec); err != nil {
+			return err
+		}
+	}
+	if err := delim(dec, '}'); err != nil {
+		return unreadable(op, err)
+	}
+	return nil
+}
+
+func (e *pageEnvelope) assets(dec *json.Decoder) error {
+	const op = "search assets"
+	tok, err := dec.Token()
+	if err != nil {
+		return unreadable(op, err)
+	}
+	if tok == nil {
+		return nil
+	}
+	if tok != json.Delim('[') {
+		return unreadable(op, errors.New("asset is not a list"))
+	}
+	for dec.More() {
+		var raw json.RawMessage
+		if err := dec.Decode(&raw); err != nil {
+			return unreadable(op, err)
+		}
+		res, err := decodeAsset(raw)
+		if err != nil {
+			return err
+		}
+		e.page.Results = append(e.page.Results, res)
+	}
+	if err := delim(dec, ']'); err != nil {
+		return unreadable(op, err)
+	}
+	return nil
+}
+
+// decodeAsset reads one asset. Without its id it cannot even be reported, so
+// that is an error of the page.
+func decodeAsset(raw json.RawMessage) (Result, error) {
+	var id struct {
+		ID integer `json:"assetId"`
+	}
+	if err := json.Unmarshal(raw, &id); err != nil || id.ID == 0 {
+		return Result{}, unreadable("search assets", errors.New("an asset has no assetId"))
+	}
+	res := Result{ID: int64(id.ID)}
+	if len(raw) > maxAsset {
+		res.Err = &FieldError{Field: "asset", Want: fmt.Sprintf("at most %d bytes", maxAsset), Got: fmt.Sprintf("%d bytes", len(raw))}
+		return res, nil
+	}
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &fields); err != nil {
+		return Result{}, unreadable("search assets", err)
+	}
+	var w wireAsset
+	for _, f := range w.fields() {
+		value := bytes.TrimSpace(fields[f.name])
+		if len(value) == 0 || value[0] == 'n' {
+			continue
+		}
+		if err := json.Unmarshal(value, f.into); err != nil {
+			var fe *FieldError
+			errors.As(within(f.name, err), &fe)
+			res.Err = fe
+			return res, nil
+		}
+		if f.section != "" {
+			w.present = append(w.present, f.section)
+		}
+	}
+	res.Asset = w.convert()
+	return res, nil
+}
+
+func delim(dec *json.Decoder, want rune) error {
+	tok, err := dec.Token()
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	if err != nil {
+		return err
+	}
+	if tok != json.Delim(want) {
+		return fmt.Errorf("want %q, got %v", want, tok)
+	}
+	return nil
+}

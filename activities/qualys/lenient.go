@@ -1,0 +1,193 @@
+package qualys
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Qualys answers numbers as strings and the reverse, dates in three forms, and
+// lists that are null. These types read what can be understood; what cannot is a
+// FieldError.
+
+// text is a string, or a number or boolean in its place.
+type text string
+
+func (t *text) UnmarshalJSON(b []byte) error {
+	switch b[0] {
+	case '"':
+		var s string
+		if err := json.Unmarshal(b, &s); err != nil {
+			return err
+		}
+		*t = text(s)
+	case 'n':
+	case '{', '[':
+		return &FieldError{Want: "text", Got: shape(b)}
+	default:
+		*t = text(b)
+	}
+	return nil
+}
+
+// integer is a whole number, exact to 64 bits, or one in a string.
+type integer int64
+
+func (n *integer) UnmarshalJSON(b []byte) error {
+	s := strings.Trim(string(b), `"`)
+	if s == "null" || s == "" {
+		return nil
+	}
+	if v, err := strconv.ParseInt(s, 10, 64); err == nil {
+		*n = integer(v)
+		return nil
+	}
+	if f, err := strconv.ParseFloat(s, 64); err == nil && f == math.Trunc(f) && math.Abs(f) < 1<<53 {
+		*n = integer(f)
+		return nil
+	}
+	if b[0] == '"' && !looksNumeric(s) { // "Unknown" for a number: as good as absent
+		return nil
+	}
+	return &FieldError{Want: "a whole number", Got: shape(b)}
+}
+
+func looksNumeric(s string) bool { return s[0] >= '0' && s[0] <= '9' || s[0] == '-' }
+
+// flag is a boolean, 0 or 1, or one of them in a string.
+type flag bool
+
+func (f *flag) UnmarshalJSON(b []byte) error {
+	switch strings.ToLower(strings.Trim(string(b), `"`)) {
+	case "true", "1", "yes":
+		*f = true
+	case "false", "0", "no", "null", "":
+	default:
+		return &FieldError{Want: "true or false", Got: shape(b)}
+	}
+	return nil
+}
+
+// moment is an instant: ISO 8601, epoch milliseconds, or nothing (null, 0, -1,
+// free text such as "Not Announced").
+type moment struct{ time.Time }
+
+// layouts are the ISO forms that were seen.
+var layouts = []string{time.RFC3339Nano, "2006-01-02T15:04:05.000-0700", "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02"}
+
+func (m *moment) UnmarshalJSON(b []byte) error {
+	if b[0] == '{' || b[0] == '[' {
+		return &FieldError{Want: "a date", Got: shape(b)}
+	}
+	s := strings.TrimSpace(strings.Trim(string(b), `"`))
+	if ms, err := strconv.ParseInt(s, 10, 64); err == nil {
+		if ms > 0 && ms < 253402300800000 { // year 9999
+			m.Time = time.UnixMilli(ms).UTC()
+		}
+		return nil
+	}
+	for _, l := range layouts {
+		if t, err := time.Parse(l, s); err == nil {
+			m.Time = t.UTC()
+			return nil
+		}
+	}
+	return nil // free text
+}
+
+// listOf is a list inside a wrapper object: {"software":[…]}. The wrapper may be
+// null or missing, its list null, or a single element in place of a list.
+type listOf[T any] struct {
+	Items   []T
+	Present bool
+}
+
+func (l *listOf[T]) UnmarshalJSON(b []byte) error {
+	if b[0] == 'n' {
+		return nil
+	}
+	if b[0] != '{' {
+		return &FieldError{Want: "an object with a list", Got: shape(b)}
+	}
+	var wrapper map[string]json.RawMessage
+	if err := json.Unmarshal(b, &wrapper); err != nil {
+		return err
+	}
+	if len(wrapper) > 1 {
+		return &FieldError{Want: "an object with one list", Got: fmt.Sprintf("an object with %d keys", len(wrapper))}
+	}
+	l.Present = true
+	for key, raw := range wrapper {
+		switch raw[0] {
+		case 'n':
+			l.Present = false
+		case '{': // a list of one that lost its brackets
+			var one T
+			if err := json.Unmarshal(raw, &one); err != nil {
+				return within(key, err)
+			}
+			l.Items = []T{one}
+		case '[':
+			if err := json.Unmarshal(raw, &l.Items); err != nil {
+				return within(key, err)
+			}
+		default:
+			return &FieldError{Field: key, Want: "a list", Got: shape(raw)}
+		}
+	}
+	return nil
+}
+
+// within adds a step to the path of a field error.
+func within(field string, err error) error {
+	switch e := err.(type) { //nolint:errorlint // json returns the error of UnmarshalJSON as it is
+	case *FieldError:
+		path := field
+		if e.Field != "" {
+			path += "." + e.Field
+		}
+		return &FieldError{Field: path, Want: e.Want, Got: e.Got}
+	case *json.UnmarshalTypeError:
+		path := field
+		if e.Field != "" {
+			path += "." + e.Field
+		}
+		return &FieldError{Field: path, Want: plain(e.Type.Kind().String()), Got: e.Value}
+	}
+	return &FieldError{Field: field, Want: "JSON", Got: err.Error()}
+}
+
+func plain(kind string) string {
+	switch kind {
+	case "struct", "map":
+		return "an object"
+	case "slice":
+		return "a list"
+	}
+	return kind
+}
+
+// shape names a JSON value without repeating it.
+func shape(b []byte) string {
+	b = bytes.TrimSpace(b)
+	if len(b) == 0 {
+		return "nothing"
+	}
+	switch b[0] {
+	case '{':
+		return "an object"
+	case '[':
+		return "a list"
+	case '"':
+		return "text"
+	case 't', 'f':
+		return "a boolean"
+	case 'n':
+		return "null"
+	}
+	return "a number"
+}

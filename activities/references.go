@@ -1,0 +1,80 @@
+package activities
+
+import (
+	"context"
+	"time"
+
+	"github.com/samber/lo"
+
+	"github.com/qbridge/qbridge/activities/store"
+	"github.com/qbridge/qbridge/domain/cmdb"
+	"github.com/qbridge/qbridge/domain/payload"
+)
+
+// missingFor is how long a reference row that did not exist is taken as missing.
+const missingFor = 24 * time.Hour
+
+// resolve returns the sys_ids of all reference rows that the records name: from
+// the store, else looked up in the target in one call per table, else created
+// where the mapping allows it. What stays unresolved is left out of the CI.
+func (w *pageWriter) resolve(ctx context.Context, records []payload.Input) (payload.Resolved, error) {
+	wanted := map[string]map[string]cmdb.Reference{} // table → name
+	for _, r := range records {
+		for _, ref := range r.Parts.References {
+			if wanted[ref.Table] == nil {
+				wanted[ref.Table] = map[string]cmdb.Reference{}
+			}
+			wanted[ref.Table][ref.Name] = ref.Lookup()
+		}
+	}
+	out := payload.Resolved{}
+	for table, names := range wanted {
+		if err := w.resolveTable(ctx, table, names, out); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+func (w *pageWriter) resolveTable(ctx context.Context, table string, names map[string]cmdb.Reference, out payload.Resolved) error {
+	w.target.Shared.Lock()
+	defer w.target.Shared.Unlock()
+	cached, err := w.Store.CachedReferences(ctx, w.plan.Target, table, lo.Keys(names))
+	if err != nil {
+		return err
+	}
+	var unknown []string
+	for name, ref := range names {
+		c, ok := cached[name]
+		switch {
+		case ok && c.SysID != "" && !w.plan.Verify:
+			out[ref] = c.SysID
+		case ok && c.Missing && !ref.Create && w.Now().Sub(c.ResolvedAt) < missingFor:
+		default:
+			unknown = append(unknown, name)
+		}
+	}
+	if len(unknown) == 0 {
+		return nil
+	}
+	w.calls.Add(1)
+	found, _, err := w.target.Client.ResolveNames(ctx, table, unknown)
+	if err != nil {
+		return err
+	}
+	var fresh []store.Reference
+	for _, name := range unknown {
+		id := found[name]
+		if id == "" && names[name].Create {
+			w.calls.Add(1)
+			if id, _, err = w.target.Client.CreateRow(ctx, table, map[string]string{"name": name}); err != nil {
+				return err
+			}
+		}
+		if id != "" {
+			out[names[name]] = id
+		}
+		fresh = append(fresh, store.Reference{Table: table, Name: name, SysID: id, Missing: id == "", ResolvedAt: w.Now().UTC()})
+	}
+	return w.Store.PutReferences(ctx, w.plan.Target, fresh)
+}

@@ -1,0 +1,157 @@
+package activities
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/samber/lo"
+
+	"github.com/qbridge/qbridge/activities/store"
+	"github.com/qbridge/qbridge/domain/classify"
+	"github.com/qbridge/qbridge/domain/config"
+	"github.com/qbridge/qbridge/domain/mapping"
+)
+
+// Setup is what one schedule of one revision says, compiled.
+type Setup struct {
+	Revision   string
+	Schedule   config.Schedule
+	Properties config.Properties
+	Rules      *classify.Set
+	Mapping    *mapping.Map
+	// RulesDigest changes when rules, mapping, sections or filter change; the
+	// next run is then a full one.
+	RulesDigest string
+}
+
+// Settings reads revisions and keeps what was compiled from them: a revision is
+// immutable, so an entry never goes stale.
+type Settings struct {
+	Store store.Revisions
+
+	mu    sync.Mutex
+	known map[string]*compiled
+}
+
+// keepRevisions bounds the cache; older revisions are compiled again when asked for.
+const keepRevisions = 8
+
+type compiled struct {
+	config  *config.Config
+	rules   *classify.Set
+	mapping *mapping.Map
+}
+
+// UserError is an error of configuration or use: no retry mends it, and its
+// text names the remedy.
+type UserError struct{ Message string }
+
+func (e *UserError) Error() string { return e.Message }
+
+// Config returns the configuration of a revision; an empty id means the active one.
+func (s *Settings) Config(ctx context.Context, revision string) (string, *config.Config, error) {
+	id, c, err := s.compiled(ctx, revision)
+	if err != nil {
+		return "", nil, err
+	}
+	return id, c.config, nil
+}
+
+// Of returns the setup of a schedule; an empty revision means the active one.
+func (s *Settings) Of(ctx context.Context, revision, schedule string) (*Setup, error) {
+	id, c, err := s.compiled(ctx, revision)
+	if err != nil {
+		return nil, err
+	}
+	sched, ok := lo.Find(c.config.Schedules, func(s config.Schedule) bool { return s.Name == schedule })
+	if !ok {
+		names := lo.Map(c.config.Schedules, func(s config.Schedule, _ int) string { return s.Name })
+		return nil, &UserError{Message: fmt.Sprintf("revision %s has no schedule %q: it has %s", id, schedule, strings.Join(names, ", "))}
+	}
+	return &Setup{
+		Revision: id, Schedule: sched, Properties: c.config.Properties,
+		Rules: c.rules, Mapping: c.mapping, RulesDigest: rulesDigest(c, sched),
+	}, nil
+}
+
+func (s *Settings) compiled(ctx context.Context, revision string) (string, *compiled, error) {
+	if revision != "" {
+		if c, ok := s.cached(revision); ok {
+			return revision, c, nil
+		}
+	}
+	rev, err := s.load(ctx, revision)
+	if err != nil {
+		return "", nil, err
+	}
+	if c, ok := s.cached(rev.ID); ok {
+		return rev.ID, c, nil
+	}
+	c, err := compile(rev.Document)
+	if err != nil {
+		return "", nil, &UserError{Message: fmt.Sprintf("revision %s cannot be used by this worker: %v; apply the configuration again", rev.ID, err)}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.known == nil || len(s.known) >= keepRevisions {
+		s.known = map[string]*compiled{}
+	}
+	s.known[rev.ID] = c
+	return rev.ID, c, nil
+}
+
+func (s *Settings) cached(id string) (*compiled, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, ok := s.known[id]
+	return c, ok
+}
+
+func (s *Settings) load(ctx context.Context, revision string) (store.Revision, error) {
+	if revision == "" {
+		rev, err := s.Store.ActiveRevision(ctx)
+		if errors.Is(err, store.ErrNotFound) {
+			return rev, errNoConfig()
+		}
+		return rev, err
+	}
+	rev, err := s.Store.Revision(ctx, revision)
+	if errors.Is(err, store.ErrNotFound) {
+		return rev, &UserError{Message: fmt.Sprintf("there is no revision %q: leave it out to use the active one", revision)}
+	}
+	return rev, err
+}
+
+// compile decodes a stored document and compiles its rules and mapping.
+func compile(document string) (*compiled, error) {
+	cfg, err := config.Decode("revision", []byte(document))
+	if err != nil {
+		return nil, err
+	}
+	rules, err := classify.Compile(classify.Default().Override(cfg.Rules))
+	if err != nil {
+		return nil, err
+	}
+	m, err := mapping.Default()
+	if err != nil {
+		return nil, err
+	}
+	return &compiled{config: cfg, rules: rules, mapping: m}, nil
+}
+
+// rulesDigest covers everything that changes what an asset becomes.
+func rulesDigest(c *compiled, s config.Schedule) string {
+	h := sha256.New()
+	fmt.Fprintln(h, c.rules.Digest(), c.mapping.Digest(), s.Source, s.Target, s.Filter, s.Operation, s.Existing, s.Fallback.IPOnly)
+	for _, k := range slices.Sorted(maps.Keys(s.Sections)) {
+		fmt.Fprintln(h, k, s.Sections[k])
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}

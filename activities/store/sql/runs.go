@@ -1,0 +1,325 @@
+package sql
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/qbridge/qbridge/activities/store"
+	"github.com/qbridge/qbridge/domain/record"
+	"github.com/qbridge/qbridge/workflows/contract"
+)
+
+// ReasonRunEnded is the reason of records whose run ended before they were
+// written; they keep their parts and are adopted by the next run.
+const ReasonRunEnded = "run ended"
+
+// OpenRun implements store.Runs.
+func (s *Store) OpenRun(ctx context.Context, in store.OpenRun) (store.OpenedRun, error) {
+	var out store.OpenedRun
+	err := s.inTx(ctx, "open run", func(t *tx) error {
+		var err error
+		if out, err = t.reopen(ctx, in.ID); err == nil || !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+		if out.Epoch, err = t.takeLease(ctx, in); err != nil {
+			return err
+		}
+		if err := t.closeDead(ctx, in.Schedule, in.ID); err != nil {
+			return err
+		}
+		if err := t.enumerate(ctx, in, &out); err != nil {
+			return err
+		}
+		return t.insertRun(ctx, in, out)
+	})
+	return out, err
+}
+
+// reopen returns what an open run was told when it was opened.
+func (t *tx) reopen(ctx context.Context, id string) (store.OpenedRun, error) {
+	var o store.OpenedRun
+	var since, resumed, verify int64
+	var mode, status string
+	err := t.row(ctx, "SELECT epoch, enumeration, mode, since, start_cursor, resumed, verify, retries, status FROM runs WHERE id = ?", id).
+		Scan(&o.Epoch, &o.Enumeration, &mode, &since, &o.Cursor, &resumed, &verify, &o.Retries, &status)
+	if errors.Is(err, sql.ErrNoRows) {
+		return o, store.ErrNotFound
+	}
+	if err == nil && status != string(store.RunRunning) {
+		return o, store.ErrStaleEpoch // it was closed as dead by the run that took over
+	}
+	o.Mode, o.Since, o.Resumed, o.Verify = store.RunMode(mode), instant(since), resumed == 1, verify == 1
+	return o, err
+}
+
+// takeLease takes the schedule's lease and returns the new epoch.
+func (t *tx) takeLease(ctx context.Context, in store.OpenRun) (int64, error) {
+	name := contract.InventoryLease(in.Schedule)
+	if _, err := t.exec(ctx, "INSERT INTO leases (name, workflow_id, run, epoch) VALUES (?, '', '', 0) ON CONFLICT (name) DO NOTHING", name); err != nil {
+		return 0, err
+	}
+	held := store.LeaseHeldError{Key: name}
+	if err := t.row(ctx, "SELECT workflow_id, run, epoch FROM leases WHERE name = ?"+t.d.forUpdate, name).Scan(&held.WorkflowID, &held.RunID, &held.Epoch); err != nil {
+		return 0, err
+	}
+	if held.RunID != "" && held.RunID != in.ID && in.TakeOver != held.Epoch {
+		return 0, &held
+	}
+	_, err := t.exec(ctx, "UPDATE leases SET workflow_id = ?, run = ?, epoch = ? WHERE name = ?", in.WorkflowID, in.ID, held.Epoch+1, name)
+	return held.Epoch + 1, err
+}
+
+// closeDead closes runs of the schedule that never closed themselves.
+func (t *tx) closeDead(ctx context.Context, schedule, except string) error {
+	var dead []string
+	err := t.rows(ctx, func(r *sql.Rows) error {
+		var id string
+		err := r.Scan(&id)
+		dead = append(dead, id)
+		return err
+	}, "SELECT id FROM runs WHERE schedule = ? AND status = ? AND id <> ?", schedule, string(store.RunRunning), except)
+	if err != nil {
+		return err
+	}
+	for _, id := range dead {
+		if err := t.settleUnfinished(ctx, id); err != nil {
+			return err
+		}
+		if err := t.freeze(ctx, store.CloseRun{ID: id, Status: store.RunFailed, Error: ReasonRunEnded}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// enumerate resumes the unfinished enumeration of the schedule, or begins one.
+func (t *tx) enumerate(ctx context.Context, in store.OpenRun, out *store.OpenedRun) error {
+	var since, verify int64
+	var mode string
+	err := t.row(ctx, "SELECT id, mode, since, verify FROM enumerations WHERE schedule = ? AND state = 'open' AND revision = ? AND started_at > ? ORDER BY id DESC LIMIT 1",
+		in.Schedule, in.Revision, t.now-in.ResumeWithin.Microseconds()).Scan(&out.Enumeration, &mode, &since, &verify)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return t.begin(ctx, in, out)
+	case err != nil:
+		return err
+	}
+	out.Mode, out.Since, out.Verify = store.RunMode(mode), instant(since), in.Verify || verify == 1
+	if out.Cursor, out.Resumed, err = t.resumeAt(ctx, out.Enumeration); err != nil {
+		return err
+	}
+	return t.countFailed(ctx, in.Schedule, out)
+}
+
+// resumeAt returns the first cursor that is not finished: that of the first
+// page still to be written, else the end of what was fetched.
+func (t *tx) resumeAt(ctx context.Context, enumeration int64) (cursor int64, any bool, err error) {
+	var open, end sql.NullInt64
+	err = t.row(ctx, "SELECT MIN(CASE WHEN finished = 0 THEN cursor_in END), MAX(cursor_out) FROM pages WHERE enumeration = ? AND cursor_in >= 0", enumeration).Scan(&open, &end)
+	if open.Valid {
+		return open.Int64, true, err
+	}
+	return end.Int64, end.Valid, err
+}
+
+// begin starts an enumeration: a full one without a watermark, when asked for,
+// or when rules, mapping, sections or filter changed since.
+func (t *tx) begin(ctx context.Context, in store.OpenRun, out *store.OpenedRun) error {
+	if _, err := t.exec(ctx, "UPDATE enumerations SET state = 'abandoned' WHERE schedule = ? AND state = 'open'", in.Schedule); err != nil {
+		return err
+	}
+	if _, err := t.exec(ctx, "DELETE FROM pages WHERE enumeration IN (SELECT id FROM enumerations WHERE schedule = ? AND state = 'abandoned')", in.Schedule); err != nil {
+		return err
+	}
+	var at int64
+	var digest string
+	err := t.row(ctx, "SELECT at, rules_digest FROM watermarks WHERE schedule = ?", in.Schedule).Scan(&at, &digest)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return err
+	}
+	out.Mode, out.Verify = store.ModeFull, in.Verify
+	if err == nil && !in.Full && digest == in.RulesDigest {
+		out.Mode, out.Since = store.ModeIncremental, instant(at).Add(-in.Overlap)
+	}
+	if out.Enumeration, err = t.next(ctx, "enumeration", 1); err != nil {
+		return err
+	}
+	if _, err := t.exec(ctx, "INSERT INTO enumerations (id, schedule, revision, mode, since, verify, started_at, server_date, state) VALUES (?, ?, ?, ?, ?, ?, ?, 0, 'open')",
+		out.Enumeration, in.Schedule, in.Revision, string(out.Mode), micros(out.Since), bit(out.Verify), t.now); err != nil {
+		return err
+	}
+	return t.countFailed(ctx, in.Schedule, out)
+}
+
+func (t *tx) countFailed(ctx context.Context, schedule string, out *store.OpenedRun) error {
+	return t.row(ctx, "SELECT COUNT(*) FROM heads WHERE schedule = ? AND state = 'failed' AND payload_digest <> ''", schedule).Scan(&out.Retries)
+}
+
+func (t *tx) insertRun(ctx context.Context, in store.OpenRun, o store.OpenedRun) error {
+	_, err := t.exec(ctx, `INSERT INTO runs (id, workflow_id, schedule, source, target, direction, revision, rules_digest, mode, status, resumed, verify,
+		enumeration, since, start_cursor, retries, epoch, started_at, ended_at, counters, pages, events, calls, error)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, '{}', 0, 0, '{}', '')`,
+		in.ID, in.WorkflowID, in.Schedule, in.Source, in.Target, in.Direction, in.Revision, in.RulesDigest, string(o.Mode), string(store.RunRunning),
+		bit(o.Resumed), bit(o.Verify), o.Enumeration, micros(o.Since), o.Cursor, o.Retries, o.Epoch, t.now)
+	return err
+}
+
+// CloseRun implements store.Runs.
+func (s *Store) CloseRun(ctx context.Context, in store.CloseRun) (store.Run, error) {
+	err := s.inTx(ctx, "close run", func(t *tx) error {
+		schedule, _, err := t.fence(ctx, in.ID, in.Epoch)
+		if errors.Is(err, store.ErrStaleEpoch) {
+			return t.closedBy(ctx, in)
+		}
+		if err != nil {
+			return err
+		}
+		if err := t.settleUnfinished(ctx, in.ID); err != nil {
+			return err
+		}
+		if in.Complete {
+			if err := t.complete(ctx, in.ID, schedule); err != nil {
+				return err
+			}
+		}
+		if err := t.freeze(ctx, in); err != nil {
+			return err
+		}
+		_, err = t.exec(ctx, "UPDATE leases SET workflow_id = '', run = '' WHERE run = ?", in.ID)
+		return err
+	})
+	if err != nil {
+		return store.Run{}, err
+	}
+	return s.RunByID(ctx, in.ID)
+}
+
+// closedBy tells a repeated close from that of a zombie.
+func (t *tx) closedBy(ctx context.Context, in store.CloseRun) error {
+	var epoch int64
+	var status string
+	if err := t.row(ctx, "SELECT epoch, status FROM runs WHERE id = ?", in.ID).Scan(&epoch, &status); err != nil {
+		return err
+	}
+	if epoch == in.Epoch && status == string(in.Status) {
+		return nil
+	}
+	return store.ErrStaleEpoch
+}
+
+// settleUnfinished gives records without an outcome the outcome failed, "run
+// ended". They stay staged, so that the next run adopts them.
+func (t *tx) settleUnfinished(ctx context.Context, run string) error {
+	_, err := t.exec(ctx, `INSERT INTO outcomes (run, key, kind, outcome, reason, class, at)
+		SELECT run, key, kind, ?, ?, class, ? FROM heads WHERE run = ? AND state = 'staged' ON CONFLICT (run, key) DO NOTHING`,
+		string(record.Failed), ReasonRunEnded, t.now, run)
+	return err
+}
+
+// complete ends the enumeration of a run and moves the watermark to the vendor's
+// date of its first page.
+func (t *tx) complete(ctx context.Context, run, schedule string) error {
+	var enumeration, date int64
+	var digest string
+	err := t.row(ctx, "SELECT e.id, e.server_date, r.rules_digest FROM runs r JOIN enumerations e ON e.id = r.enumeration WHERE r.id = ?", run).Scan(&enumeration, &date, &digest)
+	if err != nil {
+		return err
+	}
+	if _, err := t.exec(ctx, "UPDATE enumerations SET state = 'complete' WHERE id = ?", enumeration); err != nil {
+		return err
+	}
+	if date == 0 {
+		return nil // nothing was fetched; the next run begins where this one did
+	}
+	_, err = t.exec(ctx, "INSERT INTO watermarks (schedule, at, rules_digest) VALUES (?, ?, ?) ON CONFLICT (schedule) DO UPDATE SET at = excluded.at, rules_digest = excluded.rules_digest",
+		schedule, date, digest)
+	return err
+}
+
+// freeze computes and keeps the counters of a run and removes the pages that
+// are done with.
+func (t *tx) freeze(ctx context.Context, in store.CloseRun) error {
+	c, err := t.progress(ctx, in.ID)
+	if err != nil {
+		return err
+	}
+	counters, err := json.Marshal(c)
+	if err != nil {
+		return err
+	}
+	if in.Calls == nil {
+		in.Calls = map[string]int64{}
+	}
+	calls, err := json.Marshal(in.Calls)
+	if err != nil {
+		return err
+	}
+	var pages int64
+	if err := t.row(ctx, "SELECT COUNT(*) FROM pages WHERE run = ?", in.ID).Scan(&pages); err != nil {
+		return err
+	}
+	if _, err := t.exec(ctx, "UPDATE runs SET status = ?, ended_at = ?, counters = ?, pages = ?, events = ?, calls = ?, error = ? WHERE id = ?",
+		string(in.Status), t.now, string(counters), pages, in.Events, string(calls), in.Error, in.ID); err != nil {
+		return err
+	}
+	_, err = t.exec(ctx, "DELETE FROM pages WHERE enumeration IN (SELECT e.id FROM enumerations e JOIN runs r ON r.enumeration = e.id WHERE r.id = ? AND e.state = 'complete')", in.ID)
+	return err
+}
+
+func (t *tx) progress(ctx context.Context, run string) (record.Counters, error) {
+	var c record.Counters
+	err := t.rows(ctx, func(r *sql.Rows) error { return count(r, &c) }, "SELECT outcome, COUNT(*) FROM outcomes WHERE run = ? GROUP BY outcome", run)
+	return c, err
+}
+
+// count adds a row of (outcome, number).
+func count(r *sql.Rows, c *record.Counters) error {
+	var o string
+	var n int64
+	if err := r.Scan(&o, &n); err != nil {
+		return err
+	}
+	if !c.Count(record.Outcome(o), n) {
+		return fmt.Errorf("unknown outcome %q", o)
+	}
+	c.Fetched += n
+	return nil
+}
+
+// Progress implements store.Ledger.
+func (s *Store) Progress(ctx context.Context, run string) (record.Counters, error) {
+	var c record.Counters
+	err := s.query(ctx, "progress", func(r *sql.Rows) error { return count(r, &c) }, "SELECT outcome, COUNT(*) FROM outcomes WHERE run = ? GROUP BY outcome", run)
+	return c, err
+}
+
+// AcquirePoller implements store.Pollers.
+func (s *Store) AcquirePoller(ctx context.Context, queue, owner string, ttl time.Duration) (bool, error) {
+	var mine bool
+	err := s.inTx(ctx, "acquire poller", func(t *tx) error {
+		now := t.now
+		if t.d.numbered { // several machines share the row: the database's clock decides
+			if err := t.row(ctx, "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)").Scan(&now); err != nil {
+				return err
+			}
+		}
+		n, err := t.exec(ctx, `INSERT INTO pollers (queue, owner, until) VALUES (?, ?, ?)
+			ON CONFLICT (queue) DO UPDATE SET owner = excluded.owner, until = excluded.until WHERE pollers.owner = excluded.owner OR pollers.until < ?`,
+			queue, owner, now+ttl.Microseconds(), now)
+		mine = n > 0
+		return err
+	})
+	return mine, err
+}
+
+// ReleasePoller implements store.Pollers.
+func (s *Store) ReleasePoller(ctx context.Context, queue, owner string) error {
+	return s.inTx(ctx, "release poller", func(t *tx) error {
+		_, err := t.exec(ctx, "DELETE FROM pollers WHERE queue = ? AND owner = ?", queue, owner)
+		return err
+	})
+}
