@@ -1,0 +1,172 @@
+package view
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/qbridge/qbridge/domain/cmdb"
+	"github.com/qbridge/qbridge/domain/record"
+	"github.com/qbridge/qbridge/workflows/contract"
+)
+
+// Assets prints what qbridge knows of an asset.
+func (p Printer) Assets(list contract.AssetList) {
+	for i, a := range list.Assets {
+		if i > 0 {
+			p.Line("")
+		}
+		p.Line("asset     %s %q in schedule %s", a.Key, a.Name, a.Schedule)
+		p.Line("class     %s", dash(a.Class))
+		p.Line("CI        %s", ciOf(a.SysID, a.Target, a.Origin))
+		p.Line("outcome   %s%s", dash(string(a.Outcome)), because(a.Reason))
+		p.Line("version   %d, staged %s, written %s", a.Version, when(a.StagedAt), when(a.WrittenAt))
+		p.parts(a.Parts)
+		if len(a.History) > 0 {
+			p.Line("")
+			rows := make([][]string, 0, len(a.History))
+			for _, h := range a.History {
+				rows = append(rows, []string{when(h.At), string(h.Outcome), h.Reason, h.Run})
+			}
+			p.table([]string{"WHEN", "OUTCOME", "REASON", "RUN"}, rows)
+		}
+	}
+}
+
+func (p Printer) parts(parts *record.Parts) {
+	if parts == nil || parts.Native == nil {
+		return
+	}
+	p.Line("")
+	p.item("", parts.Native)
+	for _, row := range parts.Native.Lookup {
+		p.Line("  lookup %s: %s", row.Table, columns(row.Columns))
+	}
+	for _, ref := range parts.References {
+		p.Line("  reference %s: %s %q", ref.Column, ref.Table, ref.Name)
+	}
+	for i := range parts.Dependents {
+		p.item("  ", &parts.Dependents[i])
+	}
+	for i := range parts.Shared {
+		p.item("  shared ", &parts.Shared[i])
+	}
+	for _, r := range parts.Relations {
+		p.Line("  %s —[%s]→ %s", r.Parent, r.Type, r.Child)
+	}
+}
+
+func (p Printer) item(indent string, it *cmdb.Item) {
+	p.Line("%s%s %s: %s", indent, it.Class, it.Key, columns(it.Columns))
+}
+
+func columns(cols []cmdb.Column) string {
+	out := make([]string, 0, len(cols))
+	for _, c := range cols {
+		out = append(out, fmt.Sprintf("%s=%q", c.Name, c.Value))
+	}
+	return strings.Join(out, " ")
+}
+
+// Explain prints why an asset became what it is.
+func (p Printer) Explain(list contract.ExplainList) {
+	for i := range list.Explanations {
+		if i > 0 {
+			p.Line("")
+		}
+		p.explain(&list.Explanations[i])
+	}
+}
+
+func (p Printer) explain(e *contract.ExplainView) {
+	p.Line("asset %s %q in schedule %s", e.Key, e.Name, e.Schedule)
+	p.Line("")
+	rows := make([][]string, 0, len(e.Cleansing))
+	for _, s := range e.Cleansing {
+		rows = append(rows, []string{"  " + s.Field, dash(s.Raw), dash(s.Clean)})
+	}
+	p.table([]string{"  VALUE", "QUALYS SAYS", "CLEANSED"}, rows)
+	p.Line("")
+	p.decision(e)
+	if len(e.Identification) > 0 {
+		p.Line("")
+		p.Line("IRE %s by %s", orElse(e.Operation, "identified"), identifiedBy(e))
+		for _, at := range e.Identification {
+			name := at.Identifier
+			if name == "" {
+				name = "source key"
+			}
+			p.Line("  %-10s %s [%s]%s", at.Result, name, strings.Join(at.Attributes, ", "), onTable(at.Table))
+		}
+	}
+	p.Line("")
+	p.Line("CI        %s", ciOf(e.SysID, e.Target, e.Origin))
+	p.Line("outcome   %s%s", dash(string(e.Outcome)), because(e.Reason))
+}
+
+// decision prints the winning rule and why every other one lost.
+func (p Printer) decision(e *contract.ExplainView) {
+	d := e.Trace.Decision
+	if d.Skip != "" {
+		p.Line("class: none — %s (rules of revision %s)", d.Skip, e.Revision)
+	} else {
+		p.Line("class: %s, by rule %q of the %s table (revision %s)", d.Class, d.Rule, d.Table, e.Revision)
+		for _, b := range e.Trace.Because {
+			p.Line("  because %s", b)
+		}
+	}
+	rows := make([][]string, 0, len(e.Trace.Losers))
+	for _, l := range e.Trace.Losers {
+		rows = append(rows, []string{"  " + l.Rule, fmt.Sprint(l.Priority), l.Class, l.Why})
+	}
+	if len(rows) > 0 {
+		p.Line("")
+		p.table([]string{"  RULES THAT DID NOT DECIDE", "PRIORITY", "CLASS", "WHY NOT"}, rows)
+	}
+}
+
+func identifiedBy(e *contract.ExplainView) string {
+	for _, at := range e.Identification {
+		if at.Result == "MATCHED" {
+			return orElse(at.Identifier, "source key")
+		}
+	}
+	return "nothing that exists: it is new"
+}
+
+func onTable(t string) string {
+	if t == "" {
+		return ""
+	}
+	return " on " + t
+}
+
+func ciOf(sysID, target string, origin record.Origin) string {
+	if sysID == "" {
+		return "none in " + target
+	}
+	return fmt.Sprintf("%s in %s (%s)", sysID, target, origin)
+}
+
+func because(reason string) string {
+	if reason == "" {
+		return ""
+	}
+	return ": " + reason
+}
+
+func when(t time.Time) string {
+	if t.IsZero() {
+		return "never"
+	}
+	return t.Local().Format(time.DateTime)
+}
+
+func dash(s string) string { return orElse(s, "–") }
+
+func orElse(s, d string) string {
+	if s == "" {
+		return d
+	}
+	return s
+}

@@ -1,0 +1,125 @@
+package view
+
+import (
+	"fmt"
+	"sort"
+	"time"
+
+	"github.com/qbridge/qbridge/domain/record"
+	"github.com/qbridge/qbridge/workflows/contract"
+)
+
+// Runs prints a list of runs.
+func (p Printer) Runs(runs []contract.RunView) {
+	if len(runs) == 0 {
+		p.Line("no runs")
+		return
+	}
+	rows := make([][]string, 0, len(runs))
+	for _, r := range runs {
+		c := r.Counters
+		rows = append(rows, []string{
+			r.Run, r.Schedule, r.Mode, r.Status, r.StartedAt.Local().Format(time.DateTime), duration(r), fmt.Sprint(c.Fetched),
+			fmt.Sprint(c.Created), fmt.Sprint(c.Updated), fmt.Sprint(c.Unchanged), fmt.Sprint(c.Skipped), fmt.Sprint(c.Failed + c.Rejected),
+		})
+	}
+	p.table([]string{"RUN", "SCHEDULE", "MODE", "STATUS", "STARTED", "TOOK", "FETCHED", "CREATED", "UPDATED", "UNCHANGED", "SKIPPED", "FAILED"}, rows)
+}
+
+func duration(r contract.RunView) string {
+	if r.EndedAt.IsZero() {
+		return "…"
+	}
+	return r.EndedAt.Sub(r.StartedAt).Round(100 * time.Millisecond).String()
+}
+
+// Run prints one run.
+func (p Printer) Run(r contract.RunView) {
+	p.Line("run       %s (%s)", r.Run, r.WorkflowID)
+	p.Line("schedule  %s: %s → %s, revision %s, %s", r.Schedule, r.Source, r.Target, r.Revision, r.Mode)
+	p.Line("status    %s, started %s, took %s", r.Status, r.StartedAt.Local().Format(time.DateTime), duration(r))
+	if r.Error != "" {
+		p.Line("error     %s", r.Error)
+	}
+	p.Line("calls     %d Qualys, %d ServiceNow; %d pages", r.Calls["qualys"], r.Calls["servicenow"], r.Pages)
+	p.Line("")
+	p.counters(r.Counters)
+	p.classes(r.Classes)
+	p.reasons(r.Reasons)
+}
+
+// Result prints the summary of a finished run.
+func (p Printer) Result(r contract.RunResult, reasons []contract.ReasonCount) {
+	if r.Status == "skipped" {
+		p.Line("%s", r.Outcome)
+		return
+	}
+	p.Line("%s in %s: %d assets, %d pages, %d Qualys and %d ServiceNow calls", r.Status, seconds(r.DurationSeconds), r.Fetched, r.Pages,
+		r.VendorCalls["qualys"], r.VendorCalls["servicenow"])
+	p.Line("")
+	p.counters(r.Counters)
+	p.classes(r.Classes)
+	p.reasons(reasons)
+}
+
+func seconds(s float64) string {
+	return time.Duration(s * float64(time.Second)).Round(100 * time.Millisecond).String()
+}
+
+// counters prints the outcomes; they add up to fetched.
+func (p Printer) counters(c record.Counters) {
+	rows := [][]string{}
+	for _, o := range record.Outcomes() {
+		if n := c.Of(o); n > 0 {
+			rows = append(rows, []string{string(o), fmt.Sprint(n)})
+		}
+	}
+	rows = append(rows, []string{"= fetched", fmt.Sprint(c.Fetched)})
+	p.table([]string{"OUTCOME", "RECORDS"}, rows)
+}
+
+func (p Printer) classes(classes map[string]int64) {
+	if len(classes) == 0 {
+		return
+	}
+	names := make([]string, 0, len(classes))
+	for name := range classes {
+		names = append(names, name)
+	}
+	sort.Slice(names, func(i, j int) bool {
+		if classes[names[i]] != classes[names[j]] {
+			return classes[names[i]] > classes[names[j]]
+		}
+		return names[i] < names[j]
+	})
+	rows := make([][]string, 0, len(names))
+	for _, n := range names {
+		rows = append(rows, []string{n, fmt.Sprint(classes[n])})
+	}
+	p.Line("")
+	p.table([]string{"CLASS", "CIS"}, rows)
+}
+
+func (p Printer) reasons(list []contract.ReasonCount) {
+	if len(list) == 0 {
+		return
+	}
+	rows := make([][]string, 0, len(list))
+	for _, r := range list {
+		rows = append(rows, []string{string(r.Outcome), fmt.Sprint(r.Count), r.Reason})
+	}
+	p.Line("")
+	p.table([]string{"OUTCOME", "RECORDS", "REASON"}, rows)
+}
+
+// Outcomes prints a list of outcomes.
+func (p Printer) Outcomes(list contract.OutcomeList) {
+	rows := make([][]string, 0, len(list.Outcomes))
+	for _, o := range list.Outcomes {
+		rows = append(rows, []string{o.Key, string(o.Outcome), o.Class, o.Reason})
+	}
+	p.table([]string{"KEY", "OUTCOME", "CLASS", "REASON"}, rows)
+	if list.Next != "" {
+		p.Line("… and more, after %s", list.Next)
+	}
+}

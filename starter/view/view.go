@@ -1,0 +1,66 @@
+// Package view prints: tables, JSON, progress and summaries. Text that comes
+// from assets is stripped of control characters, so that a host name cannot
+// drive a terminal.
+package view
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"unicode"
+)
+
+// Printer prints to one writer.
+type Printer struct {
+	w        io.Writer
+	terminal bool
+}
+
+// New returns a printer. terminal allows a progress line that rewrites itself.
+func New(w io.Writer, terminal bool) Printer { return Printer{w: w, terminal: terminal} }
+
+// Clean removes control characters and direction overrides; line breaks stay.
+func Clean(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '\n' || r == '\t' {
+			return r
+		}
+		if unicode.IsControl(r) || (r >= '\u202A' && r <= '\u202E') || (r >= '\u2066' && r <= '\u2069') {
+			return -1
+		}
+		return r
+	}, s)
+}
+
+// Line prints a formatted line.
+func (p Printer) Line(format string, args ...any) {
+	fmt.Fprintln(p.w, Clean(fmt.Sprintf(format, args...)))
+}
+
+// JSON prints a value as indented JSON.
+func (p Printer) JSON(v any) error {
+	enc := json.NewEncoder(p.w)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
+}
+
+// table prints rows under a header.
+func (p Printer) table(header []string, rows [][]string) {
+	tw := tabwriter.NewWriter(p.w, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(tw, strings.Join(header, "\t"))
+	for _, r := range rows {
+		for i := range r {
+			r[i] = strings.Map(func(c rune) rune {
+				if c == '\t' || c == '\n' {
+					return ' '
+				}
+				return c
+			}, Clean(r[i]))
+		}
+		fmt.Fprintln(tw, strings.Join(r, "\t"))
+	}
+	_ = tw.Flush() // a closed pipe is the reader's choice
+}

@@ -1,0 +1,173 @@
+// Package app is the composition root of the worker: the only place where
+// workflows, activities, clients, store and HTTP meet.
+//
+//	environment ─▶ app ─┬─ main worker (queue qbridge): workflows, ledger, config
+//	                    ├─ connections: one activity worker per queue qualys.<c> / servicenow.<c>
+//	                    └─ HTTP: health, metrics, read API
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/rs/zerolog"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/contrib/envconfig"
+	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/qbridge/qbridge/activities"
+	"github.com/qbridge/qbridge/activities/store"
+	"github.com/qbridge/qbridge/activities/store/sql"
+	"github.com/qbridge/qbridge/worker/config"
+	"github.com/qbridge/qbridge/worker/httpapi"
+	"github.com/qbridge/qbridge/worker/telemetry"
+	"github.com/qbridge/qbridge/workflows"
+	"github.com/qbridge/qbridge/workflows/contract"
+)
+
+// stopTimeout is how long activities may take to stop: a write in flight is
+// finished or left to the next attempt.
+const stopTimeout = 30 * time.Second
+
+// Run runs the worker until ctx ends. Logs go to w.
+func Run(ctx context.Context, cfg config.Config, w io.Writer) error {
+	log, err := telemetry.NewLogger(w, cfg.LogLevel, cfg.LogFormat)
+	if err != nil {
+		return err
+	}
+	a, err := newApp(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	defer a.close()
+	return a.run(ctx)
+}
+
+// app is one worker process.
+type app struct {
+	cfg      config.Config
+	log      zerolog.Logger
+	metrics  *telemetry.Metrics
+	store    store.Store
+	temporal client.Client
+	acts     *actors
+	main     worker.Worker
+	conns    *connections
+	http     *httpapi.Server
+}
+
+// actors are the activity structs, made once.
+type actors struct {
+	inventory *activities.Inventory
+	write     *activities.Write
+	ledger    *activities.Ledger
+	config    *activities.Config
+}
+
+func newApp(ctx context.Context, cfg config.Config, log zerolog.Logger) (_ *app, err error) {
+	a := &app{cfg: cfg, log: log, metrics: telemetry.NewMetrics()}
+	defer func() {
+		if err != nil {
+			a.close()
+		}
+	}()
+	if a.store, err = sql.Open(ctx, cfg.StoreURL, sql.Options{}); err != nil {
+		return nil, err
+	}
+	opts, err := envconfig.LoadDefaultClientOptions()
+	if err != nil {
+		return nil, fmt.Errorf("settings: TEMPORAL_*: %w", err)
+	}
+	opts.Logger = telemetry.ForTemporal(log)
+	opts.Identity = identity()
+	if a.temporal, err = client.DialContext(ctx, opts); err != nil {
+		return nil, fmt.Errorf("no Temporal server at %s: %w; start one, or set TEMPORAL_ADDRESS", orDefault(opts.HostPort, "localhost:7233"), err)
+	}
+	settings := &activities.Settings{Store: a.store}
+	vendors := newVendors(cfg, settings, a.metrics, log)
+	bodies, err := activities.NewBodies()
+	if err != nil {
+		return nil, err
+	}
+	server := &activities.TemporalServer{Client: a.temporal, Namespace: orDefault(opts.Namespace, "default")}
+	a.acts = &actors{
+		inventory: &activities.Inventory{Store: a.store, Settings: settings, Vendors: vendors, Bodies: bodies, Now: time.Now},
+		write:     &activities.Write{Store: a.store, Settings: settings, Vendors: vendors, Bodies: bodies, Now: time.Now},
+		ledger:    &activities.Ledger{Store: a.store, Settings: settings, Temporal: server, Now: time.Now},
+		config:    &activities.Config{Store: a.store, Settings: settings, Vendors: vendors, Temporal: server},
+	}
+	a.main = a.mainWorker()
+	a.conns = newConnections(a.store, settings, a.temporal, a.acts, identity(), log)
+	a.http = httpapi.New(httpapi.Options{
+		Addr: cfg.HTTPAddr, Token: cfg.APIToken, Store: a.store, Settings: settings, Bodies: bodies,
+		Metrics: a.metrics.Registry, Ready: a.ready, Log: log,
+	})
+	return a, nil
+}
+
+// mainWorker polls the queue of workflows and store activities. Fixed pollers
+// keep small activities from waiting for the server's partitions.
+func (a *app) mainWorker() worker.Worker {
+	w := worker.New(a.temporal, contract.QueueMain, worker.Options{
+		WorkflowTaskPollerBehavior: worker.NewPollerBehaviorSimpleMaximum(worker.PollerBehaviorSimpleMaximumOptions{MaximumNumberOfPollers: 8}),
+		ActivityTaskPollerBehavior: worker.NewPollerBehaviorSimpleMaximum(worker.PollerBehaviorSimpleMaximumOptions{MaximumNumberOfPollers: 8}),
+		WorkerStopTimeout:          stopTimeout,
+	})
+	w.RegisterWorkflowWithOptions(workflows.SyncInventory, workflow.RegisterOptions{Name: contract.SyncInventory})
+	w.RegisterWorkflowWithOptions(workflows.ApplyConfig, workflow.RegisterOptions{Name: contract.ApplyConfig})
+	for _, s := range []any{a.acts.ledger, a.acts.config} {
+		w.RegisterActivityWithOptions(s, activity.RegisterOptions{})
+	}
+	return w
+}
+
+// run starts everything and waits for the end of ctx or the first failure.
+func (a *app) run(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	addr, err := a.http.Start(func(err error) { cancel(err) })
+	if err != nil {
+		return err
+	}
+	if err := a.main.Start(); err != nil {
+		return fmt.Errorf("start worker: %w", err)
+	}
+	defer a.main.Stop()
+	a.log.Info().Str("http", addr).Str("store", storeKind(a.cfg.StoreURL)).Msg("worker is up")
+	a.conns.run(ctx, a.cfg.RefreshEvery)
+	if err := context.Cause(ctx); err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	a.log.Info().Msg("worker stops")
+	return nil
+}
+
+// ready reports whether the worker can do its work now.
+func (a *app) ready(ctx context.Context) error {
+	if err := a.store.Ping(ctx); err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	if _, err := a.temporal.CheckHealth(ctx, &client.CheckHealthRequest{}); err != nil {
+		return fmt.Errorf("temporal: %w", err)
+	}
+	return nil
+}
+
+func (a *app) close() {
+	if a.http != nil {
+		a.http.Close()
+	}
+	if a.temporal != nil {
+		a.temporal.Close()
+	}
+	if a.store != nil {
+		if err := a.store.Close(); err != nil {
+			a.log.Error().Err(err).Msg("store not closed cleanly")
+		}
+	}
+}

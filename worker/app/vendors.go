@@ -1,0 +1,283 @@
+package app
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/qbridge/qbridge/activities"
+	"github.com/qbridge/qbridge/activities/qualys"
+	"github.com/qbridge/qbridge/activities/servicenow"
+	"github.com/qbridge/qbridge/activities/transport"
+	domainconfig "github.com/qbridge/qbridge/domain/config"
+	"github.com/qbridge/qbridge/worker/config"
+	"github.com/qbridge/qbridge/worker/telemetry"
+	"github.com/qbridge/qbridge/workflows/contract"
+)
+
+// vendorDomains may be dialled without being named in QBRIDGE_ALLOWED_HOSTS.
+var vendorDomains = []string{
+	"*.qualys.com", "*.qualys.eu", "*.qualys.it", "*.qualys.in", "*.qualys.ca", "*.qualys.ae", "*.qualys.co.uk", "*.qualys.com.au", "*.qualysksa.com",
+	"*.service-now.com",
+}
+
+// vendors makes API clients and keeps them by the digest of their connection's
+// block, so that a revision that does not touch a connection shares its client,
+// token and pacing.
+type vendors struct {
+	cfg      config.Config
+	settings *activities.Settings
+	metrics  *telemetry.Metrics
+	log      zerolog.Logger
+
+	mu      sync.Mutex
+	sources map[string]*activities.Source
+	targets map[string]*activities.Target
+}
+
+var _ activities.Vendors = (*vendors)(nil)
+
+func newVendors(cfg config.Config, settings *activities.Settings, m *telemetry.Metrics, log zerolog.Logger) *vendors {
+	return &vendors{cfg: cfg, settings: settings, metrics: m, log: log, sources: map[string]*activities.Source{}, targets: map[string]*activities.Target{}}
+}
+
+// Qualys implements activities.Vendors.
+func (v *vendors) Qualys(ctx context.Context, revision, connection string) (*activities.Source, error) {
+	_, cfg, err := v.settings.Config(ctx, revision)
+	if err != nil {
+		return nil, err
+	}
+	i := slices.IndexFunc(cfg.Qualys, func(q domainconfig.Qualys) bool { return q.Name == connection })
+	if i < 0 {
+		return nil, &activities.UserError{Message: fmt.Sprintf("revision %s has no Qualys connection %q", revision, connection)}
+	}
+	return v.source(cfg.Qualys[i])
+}
+
+// ServiceNow implements activities.Vendors.
+func (v *vendors) ServiceNow(ctx context.Context, revision, connection string) (*activities.Target, error) {
+	_, cfg, err := v.settings.Config(ctx, revision)
+	if err != nil {
+		return nil, err
+	}
+	i := slices.IndexFunc(cfg.ServiceNow, func(s domainconfig.ServiceNow) bool { return s.Name == connection })
+	if i < 0 {
+		return nil, &activities.UserError{Message: fmt.Sprintf("revision %s has no ServiceNow connection %q", revision, connection)}
+	}
+	return v.targetOf(cfg.ServiceNow[i])
+}
+
+func (v *vendors) source(q domainconfig.Qualys) (*activities.Source, error) {
+	key, err := blockDigest(q)
+	if err != nil {
+		return nil, err
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if s, ok := v.sources[key]; ok {
+		return s, nil
+	}
+	c := qualys.Config{Name: q.Name, PageSize: q.PageSize, Timeout: time.Duration(q.Timeout), Now: time.Now}
+	if q.Platform != "" {
+		c.APIURL, c.GatewayURL, _ = qualys.Platform(strings.ToUpper(q.Platform))
+	} else if err := errors.Join(v.expand(&c.APIURL, q.APIURL), v.expand(&c.GatewayURL, q.GatewayURL)); err != nil {
+		return nil, err
+	}
+	if err := errors.Join(v.secret(&c.Username, q.Auth.Username), v.secret(&c.Password, q.Auth.Password)); err != nil {
+		return nil, err
+	}
+	t, err := v.transport(q.Name, q.Proxy, q.CAFile, time.Duration(q.Timeout), qualysCalls, c.Password)
+	if err != nil {
+		return nil, err
+	}
+	c.Transport = t
+	client, err := qualys.New(c)
+	if err != nil {
+		return nil, &activities.UserError{Message: err.Error()}
+	}
+	v.sources[key] = &activities.Source{Name: q.Name, Client: client}
+	return v.sources[key], nil
+}
+
+func (v *vendors) targetOf(s domainconfig.ServiceNow) (*activities.Target, error) {
+	key, err := blockDigest(s)
+	if err != nil {
+		return nil, err
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if t, ok := v.targets[key]; ok {
+		return t, nil
+	}
+	c := servicenow.Config{Name: s.Name, DiscoverySource: s.DiscoverySource, Timeout: time.Duration(s.Timeout), Now: time.Now}
+	c.Auth.Type = s.Auth.Type
+	if err := errors.Join(v.expand(&c.URL, s.URL),
+		v.secret(&c.Auth.Username, s.Auth.Username), v.secret(&c.Auth.Password, s.Auth.Password),
+		v.secret(&c.Auth.ClientID, s.Auth.ClientID), v.secret(&c.Auth.ClientSecret, s.Auth.ClientSecret)); err != nil {
+		return nil, err
+	}
+	t, err := v.transport(s.Name, s.Proxy, s.CAFile, time.Duration(s.Timeout), serviceNowCalls, c.Auth.Password, c.Auth.ClientSecret)
+	if err != nil {
+		return nil, err
+	}
+	c.Transport = t
+	client, err := servicenow.New(c)
+	if err != nil {
+		return nil, &activities.UserError{Message: err.Error()}
+	}
+	v.targets[key] = &activities.Target{Name: s.Name, Config: s, Client: client}
+	return v.targets[key], nil
+}
+
+// Calls of a connection at a time: Qualys' standard tier allows two; a
+// ServiceNow node serves four integration requests side by side.
+const (
+	qualysCalls     = 2
+	serviceNowCalls = 8
+)
+
+func (v *vendors) transport(name, proxy, caFile string, timeout time.Duration, calls int, secrets ...string) (*transport.Transport, error) {
+	t, err := transport.New(transport.Options{
+		Name: name, AllowedHosts: append(slices.Clone(vendorDomains), v.cfg.AllowedHosts...), Proxy: proxy, CAFile: caFile,
+		Secrets: secrets, Timeout: timeout, Concurrency: calls, Observe: v.metrics.Observe(name), Now: time.Now,
+	})
+	if err != nil {
+		return nil, &activities.UserError{Message: fmt.Sprintf("connection %s: %v", name, err)}
+	}
+	return t, nil
+}
+
+// expand resolves a "${env:QBRIDGE_…}" address.
+func (v *vendors) expand(out *string, raw string) error {
+	*out = raw
+	if !domainconfig.IsReference(raw) {
+		return nil
+	}
+	name, err := domainconfig.ParseVariable(raw)
+	if err != nil {
+		return &activities.UserError{Message: err.Error()}
+	}
+	if *out = v.cfg.Environment[name]; *out == "" {
+		return &activities.UserError{Message: fmt.Sprintf("the worker's environment has no %s: set it and restart the worker", name)}
+	}
+	if p := domainconfig.CheckURL(*out); p != "" {
+		return &activities.UserError{Message: fmt.Sprintf("%s %s: write https://host", name, p)}
+	}
+	return nil
+}
+
+// maxSecret bounds a secret file.
+const maxSecret = 64 << 10
+
+// secret resolves a reference. Errors name the variable or file, never a value.
+func (v *vendors) secret(out *string, s domainconfig.Secret) error {
+	if s == "" {
+		return nil
+	}
+	ref, err := domainconfig.ParseSecret(s)
+	if err != nil {
+		return &activities.UserError{Message: "a credential " + err.Error()}
+	}
+	if ref.Env != "" {
+		if *out = v.cfg.Environment[ref.Env]; *out == "" {
+			return &activities.UserError{Message: fmt.Sprintf("the worker's environment has no %s: set it and restart the worker", ref.Env)}
+		}
+		return nil
+	}
+	if v.cfg.SecretDir == "" {
+		return &activities.UserError{Message: fmt.Sprintf("secret file %q is referred to, but QBRIDGE_SECRET_DIR is not set", ref.File)}
+	}
+	data, err := os.ReadFile(filepath.Join(v.cfg.SecretDir, ref.File))
+	if err != nil || len(data) == 0 || len(data) > maxSecret {
+		return &activities.UserError{Message: fmt.Sprintf("secret file %q cannot be read from QBRIDGE_SECRET_DIR, or is empty or larger than 64 KiB", ref.File)}
+	}
+	*out = strings.TrimRight(string(data), "\r\n")
+	return nil
+}
+
+// CheckQualys implements activities.Vendors.
+func (v *vendors) CheckQualys(ctx context.Context, q domainconfig.Qualys) []contract.Check {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	src, err := v.source(q)
+	if err != nil {
+		return []contract.Check{failedCheck(q.Name, "settings", err, "")}
+	}
+	if err := src.Client.Authenticate(ctx); err != nil {
+		return []contract.Check{failedCheck(q.Name, "log in", err, remedyOf(err, "check the user name and password, and that the account may use the API"))}
+	}
+	checks := []contract.Check{{Connection: q.Name, Capability: "log in", OK: true, Message: "ok"}}
+	n, _, err := src.Client.Count(ctx, qualys.Query{})
+	if err != nil {
+		return append(checks, failedCheck(q.Name, "read assets", err, remedyOf(err, "check that the subscription has CSAM and the user may read assets")))
+	}
+	return append(checks, contract.Check{Connection: q.Name, Capability: "read assets", OK: true, Message: fmt.Sprintf("%d assets", n)})
+}
+
+// CheckServiceNow implements activities.Vendors.
+func (v *vendors) CheckServiceNow(ctx context.Context, s domainconfig.ServiceNow) []contract.Check {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	t, err := v.targetOf(s)
+	if err != nil {
+		return []contract.Check{failedCheck(s.Name, "settings", err, "")}
+	}
+	sources, _, err := t.Client.DiscoverySources(ctx)
+	if err != nil {
+		return []contract.Check{failedCheck(s.Name, "log in", err, remedyOf(err, "check the credentials, and that the user has the roles itil and rest_api_explorer or equal"))}
+	}
+	checks := []contract.Check{{Connection: s.Name, Capability: "log in", OK: true, Message: "ok"}}
+	if !slices.Contains(sources, s.DiscoverySource) {
+		return append(checks, contract.Check{
+			Connection: s.Name, Capability: "discovery source",
+			Message: fmt.Sprintf("%q is not a choice of cmdb_ci.discovery_source", s.DiscoverySource),
+			Remedy:  fmt.Sprintf("add it to sys_choice (table cmdb_ci, element discovery_source, value %s), or use one of %s", s.DiscoverySource, strings.Join(sources, ", ")),
+		})
+	}
+	return append(checks, contract.Check{Connection: s.Name, Capability: "discovery source", OK: true, Message: s.DiscoverySource})
+}
+
+// checkTimeout bounds the test of one connection.
+const checkTimeout = 20 * time.Second
+
+func failedCheck(connection, capability string, err error, remedy string) contract.Check {
+	return contract.Check{Connection: connection, Capability: capability, Message: err.Error(), Remedy: remedy}
+}
+
+// remedyOf tells what mends a vendor's error; unauthorized is the remedy for a
+// refused login.
+func remedyOf(err error, unauthorized string) string {
+	var q *qualys.Error
+	var s *servicenow.Error
+	var host *transport.HostNotAllowedError
+	switch {
+	case errors.As(err, &host):
+		return "add the host to QBRIDGE_ALLOWED_HOSTS of the worker"
+	case errors.As(err, &q) && q.Kind() == qualys.KindUnavailable, errors.As(err, &s) && s.Kind() == servicenow.KindUnavailable,
+		errors.As(err, &s) && s.Kind() == servicenow.KindUnknownOutcome:
+		return "check the address, the network and the proxy from the worker's machine"
+	default:
+		return unauthorized
+	}
+}
+
+// blockDigest identifies a connection's block.
+func blockDigest(block any) (string, error) {
+	b, err := json.Marshal(block)
+	if err != nil {
+		return "", fmt.Errorf("connection block: %w", err)
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:]), nil
+}

@@ -1,0 +1,145 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+
+	"github.com/samber/lo"
+
+	"github.com/qbridge/qbridge/activities"
+	"github.com/qbridge/qbridge/activities/store"
+	"github.com/qbridge/qbridge/domain/classify"
+	"github.com/qbridge/qbridge/domain/payload"
+	"github.com/qbridge/qbridge/domain/record"
+	"github.com/qbridge/qbridge/workflows/contract"
+)
+
+// historyRows is how many outcomes of an asset are shown.
+const historyRows = 20
+
+// found is one record of an asset with its decoded body and link.
+type found struct {
+	record store.Record
+	body   *activities.Body
+	link   store.Link
+	linked bool
+}
+
+// find returns the records of an asset id. The id is a Qualys asset id, looked
+// up in every source of the active configuration, or a full key "source/id".
+func (s *Server) find(w http.ResponseWriter, r *http.Request) ([]found, bool) {
+	ctx, id, source := r.Context(), r.PathValue("id"), r.URL.Query().Get("source")
+	var keys []string
+	if source != "" {
+		keys = []string{contract.AssetKey(source, id)}
+	} else {
+		_, cfg, err := s.opts.Settings.Config(ctx, "")
+		if err != nil {
+			s.fail(w, err, "no configuration is active", "run `qbridge apply FILE` first")
+			return nil, false
+		}
+		for _, q := range cfg.Qualys {
+			keys = append(keys, contract.AssetKey(q.Name, id))
+		}
+	}
+	var out []found
+	for _, key := range keys {
+		records, err := s.opts.Store.Records(ctx, record.KindAsset, key)
+		if err != nil {
+			s.fail(w, err, "", "")
+			return nil, false
+		}
+		for _, rec := range records {
+			f := found{record: rec}
+			if f.body, err = s.opts.Bodies.Decode(rec.Body); err != nil {
+				s.fail(w, err, "", "")
+				return nil, false
+			}
+			links, err := s.opts.Store.LinksOf(ctx, rec.Target, []string{key})
+			if err != nil {
+				s.fail(w, err, "", "")
+				return nil, false
+			}
+			f.link, f.linked = links[key]
+			out = append(out, f)
+		}
+	}
+	if len(out) == 0 {
+		refuse(w, http.StatusNotFound, "no schedule has seen asset "+id+" (looked for "+strings.Join(keys, ", ")+")",
+			"check the id, or run the schedule that should bring it")
+		return nil, false
+	}
+	return out, true
+}
+
+func (s *Server) showAsset(w http.ResponseWriter, r *http.Request) {
+	list, ok := s.find(w, r)
+	if !ok {
+		return
+	}
+	out := contract.AssetList{}
+	for _, f := range list {
+		history, err := s.opts.Store.History(r.Context(), f.record.Key, historyRows)
+		if err != nil {
+			s.fail(w, err, "", "")
+			return
+		}
+		rec := f.record
+		out.Assets = append(out.Assets, contract.AssetView{
+			Key: rec.Key, Schedule: rec.Schedule, Target: rec.Target, Name: f.body.Name, Class: rec.Class, State: rec.State, Outcome: rec.Outcome,
+			Reason: rec.Reason, SysID: f.link.SysID, Origin: f.link.Origin, Version: rec.Version, StagedAt: rec.StagedAt, WrittenAt: rec.WrittenAt,
+			Parts: f.body.Parts, History: lo.Map(history, func(o store.OutcomeRow, _ int) contract.OutcomeView { return outcomeView(o) }),
+		})
+	}
+	answer(w, out)
+}
+
+func (s *Server) explainAsset(w http.ResponseWriter, r *http.Request) {
+	list, ok := s.find(w, r)
+	if !ok {
+		return
+	}
+	out := contract.ExplainList{}
+	for _, f := range list {
+		view, err := s.explain(r, f)
+		if err != nil {
+			s.fail(w, err, "", "")
+			return
+		}
+		out.Explanations = append(out.Explanations, view)
+	}
+	answer(w, out)
+}
+
+// explain evaluates the rules of the record's revision again on the inputs that
+// were kept with it.
+func (s *Server) explain(r *http.Request, f found) (contract.ExplainView, error) {
+	rec := f.record
+	view := contract.ExplainView{
+		Key: rec.Key, Schedule: rec.Schedule, Target: rec.Target, Name: f.body.Name, Revision: f.body.Revision, Cleansing: f.body.Clean,
+		Class: rec.Class, Outcome: rec.Outcome, Reason: rec.Reason, SysID: f.link.SysID, Origin: f.link.Origin, Parts: f.body.Parts,
+	}
+	setup, err := s.opts.Settings.Of(r.Context(), f.body.Revision, rec.Schedule)
+	if err != nil {
+		return view, err
+	}
+	view.Trace = setup.Rules.Explain(&f.body.Inputs, classify.Options{IPOnly: setup.Schedule.Fallback.IPOnly})
+	if rec.Answer != "" {
+		var a payload.ItemAnswer
+		if err := json.Unmarshal([]byte(rec.Answer), &a); err != nil {
+			return view, err
+		}
+		view.Operation, view.Identification = a.Operation, a.Attempts
+	}
+	return view, nil
+}
+
+func (s *Server) showConfig(w http.ResponseWriter, r *http.Request) {
+	rev, err := s.opts.Store.ActiveRevision(r.Context())
+	if err != nil {
+		s.fail(w, err, "no configuration is active", "run `qbridge apply FILE` first")
+		return
+	}
+	answer(w, contract.ConfigView{Revision: rev.ID, Author: rev.Author, CreatedAt: rev.CreatedAt, Document: rev.Document})
+}
