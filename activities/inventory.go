@@ -19,6 +19,9 @@ import (
 // heartbeatEvery keeps a third of the heartbeat timeout in hand.
 const heartbeatEvery = 10 * time.Second
 
+// stageTimeout bounds staging a page.
+const stageTimeout = time.Minute
+
 // Inventory reads assets from Qualys and stages what becomes of them.
 type Inventory struct {
 	Store    store.Store
@@ -94,11 +97,14 @@ func (a *Inventory) fetchPage(ctx context.Context, in contract.FetchPageInput) (
 		}
 		stage.Records = append(stage.Records, rec)
 	}
-	if page, err = a.Store.StagePage(ctx, stage); err != nil {
+	// The call is spent: stage the page even when the run is cancelled meanwhile.
+	sctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stageTimeout)
+	defer cancel()
+	if page, err = a.Store.StagePage(sctx, stage); err != nil {
 		return contract.PageRef{}, err
 	}
 	if page.ToWrite == 0 {
-		if _, err := a.Store.FinishPage(ctx, plan.Run, plan.Epoch, page.ID); err != nil {
+		if _, err := a.Store.FinishPage(sctx, plan.Run, plan.Epoch, page.ID); err != nil {
 			return contract.PageRef{}, err
 		}
 	}

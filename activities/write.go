@@ -88,6 +88,7 @@ type pageWriter struct {
 	settled *atomic.Int64
 	calls   atomic.Int64
 
+	mu       sync.Mutex        // guards prior
 	prior    map[string]string // key → digest of an intent that was never answered
 	links    map[string]store.Link
 	digests  map[string]string // key → payload digest
@@ -350,6 +351,9 @@ func (w *pageWriter) send(ctx context.Context, p *payload.Payload) error {
 		for i := range results {
 			if results[i].Retry && try < lockTries {
 				locked[results[i].Owner] = true
+				if results[i].Inserted { // the next answer will say that it exists
+					w.expect(results[i].Owner)
+				}
 				continue
 			}
 			s, err := w.settlement(&results[i])
@@ -386,7 +390,17 @@ func (w *pageWriter) rejected(ctx context.Context, p *payload.Payload, cause err
 	return w.send(ctx, &b)
 }
 
+// expect remembers that a record was written although its answer was a failure,
+// like an intent that an earlier attempt left unanswered.
+func (w *pageWriter) expect(key string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.prior[key] = w.digests[key]
+}
+
 func (w *pageWriter) priorOf(p *payload.Payload) map[string]bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	out := map[string]bool{}
 	for _, key := range p.Records() {
 		out[key] = w.prior[key] != "" && w.prior[key] == w.digests[key]
@@ -412,13 +426,16 @@ func (w *pageWriter) settlement(r *payload.Result) (store.Settlement, error) {
 	if r.Recovered && s.Reason == "" {
 		s.Reason = "recovered"
 	}
-	if r.SysID != "" {
-		origin := record.OriginMatched
-		if r.Inserted {
-			origin = record.OriginCreated
-		}
+	origin := record.OriginMatched
+	if r.Inserted {
+		origin = record.OriginCreated
+	}
+	switch {
+	case r.SysID != "":
 		s.Link = &store.Link{Target: w.plan.Target, Key: r.Owner, SysID: r.SysID, Class: r.Class, Origin: origin}
 		s.Digest = w.digests[r.Owner]
+	case r.Inserted && r.Main.SysID != "": // a part failed, but the CI is there and ours
+		s.Link = &store.Link{Target: w.plan.Target, Key: r.Owner, SysID: r.Main.SysID, Class: r.Class, Origin: origin}
 	}
 	return s, nil
 }

@@ -20,27 +20,30 @@ const minForRatio = 100
 // suggests it, with nothing in flight.
 func (r *syncRun) pages(ctx workflow.Context) error {
 	ctx, cancel := workflow.WithCancel(ctx)
-	defer cancel() // a failed write must not leave a fetch behind
+	defer cancel()
 	next := r.fetchPage(ctx, r.Cursor)
 	for {
-		page, err := next(ctx)
+		page, err := next.get(ctx)
 		if err != nil {
 			return fmt.Errorf("fetch page after asset %d: %w", r.Cursor, err)
 		}
 		next = nil
-		rollOver := workflow.GetInfo(ctx).GetContinueAsNewSuggested()
-		if !page.Last && !rollOver {
+		if rollOver := workflow.GetInfo(ctx).GetContinueAsNewSuggested(); !page.Last && !rollOver {
 			next = r.fetchPage(ctx, page.Next)
 		}
-		if err := r.writePage(ctx, page); err != nil {
-			return fmt.Errorf("write page after asset %d: %w", r.Cursor, err)
-		}
-		r.Cursor = page.Next
-		r.show(ctx)
-		if err := r.tooManyFailed(); err != nil {
-			return err
+		err = r.writePage(ctx, page)
+		if err == nil {
+			r.Cursor = page.Next
+			r.show(ctx)
+			err = r.tooManyFailed()
+		} else {
+			err = fmt.Errorf("write page after asset %d: %w", r.Cursor, err)
 		}
 		switch {
+		case err != nil:
+			cancel()
+			next.settle(ctx)
+			return err
 		case page.Last:
 			return nil
 		case next == nil:
@@ -49,28 +52,53 @@ func (r *syncRun) pages(ctx workflow.Context) error {
 	}
 }
 
-// fetchPage starts fetching a page and returns the wait for it.
-func (r *syncRun) fetchPage(ctx workflow.Context, cursor int64) func(workflow.Context) (contract.PageRef, error) {
-	start := func() workflow.Future {
-		return workflow.ExecuteActivity(fetch(ctx, r.Plan.Source, fmt.Sprintf("page after asset %d", cursor)),
-			inventory.QualysFetchPage, contract.FetchPageInput{Plan: r.Plan, Cursor: cursor})
-	}
-	first := start()
-	return func(ctx workflow.Context) (contract.PageRef, error) {
-		var page contract.PageRef
-		err := r.patient(ctx, contract.QualysQueue(r.Plan.Source), &page, func() workflow.Future {
-			if f := first; f != nil {
-				first = nil
-				return f
-			}
-			return start()
-		})
-		if err == nil {
-			r.QualysCalls += page.Calls
-			r.Pages++
+// fetching is a page on its way.
+type fetching struct {
+	run    *syncRun
+	cursor int64
+	future workflow.Future
+}
+
+// fetchPage starts fetching the page after a cursor.
+func (r *syncRun) fetchPage(ctx workflow.Context, cursor int64) *fetching {
+	f := &fetching{run: r, cursor: cursor}
+	f.start(ctx)
+	return f
+}
+
+func (f *fetching) start(ctx workflow.Context) {
+	r := f.run
+	f.future = workflow.ExecuteActivity(fetch(ctx, r.Plan.Source, fmt.Sprintf("page after asset %d", f.cursor)),
+		inventory.QualysFetchPage, contract.FetchPageInput{Plan: r.Plan, Cursor: f.cursor})
+}
+
+// get waits for the page.
+func (f *fetching) get(ctx workflow.Context) (contract.PageRef, error) {
+	var page contract.PageRef
+	err := f.run.patient(ctx, contract.QualysQueue(f.run.Plan.Source), &page, func() workflow.Future {
+		if f.future == nil {
+			f.start(ctx)
 		}
-		return page, err
+		future := f.future
+		f.future = nil
+		return future
+	})
+	if err == nil {
+		f.run.QualysCalls += page.Calls
+		f.run.Pages++
 	}
+	return page, err
+}
+
+// settle waits for the end of a cancelled fetch, so that the page is staged
+// before the run closes and the next run finds it.
+func (f *fetching) settle(ctx workflow.Context) {
+	if f == nil || f.future == nil {
+		return
+	}
+	dctx, cancel := workflow.NewDisconnectedContext(ctx)
+	defer cancel()
+	_ = f.future.Get(dctx, nil) // cancelled, failed or staged: the next run sees which
 }
 
 // writePage writes what a page has to write and counts its outcomes.

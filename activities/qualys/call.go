@@ -213,7 +213,8 @@ func (c *Client) refused(op string, res *http.Response) error {
 	raw, _ := io.ReadAll(io.LimitReader(res.Body, maxErrorBody)) // a cut error body is as good as none
 	e := &Error{Op: op, Status: res.StatusCode, RequestID: res.Header.Get("X-Request-Id"), kind: kindOf(res.StatusCode)}
 	e.Code, e.Message = describe(raw)
-	e.Message = transport.Redact(cut(e.Message), append(c.secrets(), c.tokenNow()))
+	bearer := strings.TrimPrefix(res.Request.Header.Get("Authorization"), "Bearer ") // a vendor may echo it
+	e.Message = transport.Redact(cut(e.Message), append(c.secrets(), bearer))
 	if e.kind == KindRateLimited {
 		e.RetryAfter = transport.ParseLimits(res.Header, c.cfg.Now()).Wait
 	}
@@ -225,12 +226,6 @@ func (c *Client) refused(op string, res *http.Response) error {
 
 func (c *Client) secrets() []string {
 	return []string{c.cfg.Password}
-}
-
-func (c *Client) tokenNow() string {
-	c.token.mu.Lock()
-	defer c.token.mu.Unlock()
-	return c.token.value
 }
 
 func kindOf(status int) Kind {

@@ -234,6 +234,7 @@ func (w *wireItem) convert() payload.ItemAnswer {
 	}
 	for _, rel := range w.Related {
 		a.Errors = append(a.Errors, messages(rel.Errors)...)
+		a.RelatedChanged = a.RelatedChanged || rel.Operation == payload.OpInsert || rel.Operation == payload.OpUpdate
 	}
 	return a
 }

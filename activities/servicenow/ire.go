@@ -37,7 +37,8 @@ type wireItem struct {
 	Masked          []string      `json:"maskedAttributes"`
 	Indices         []int         `json:"inputIndices"`
 	Related         []struct {
-		Errors []wireMessage `json:"errors"`
+		Operation string        `json:"operation"`
+		Errors    []wireMessage `json:"errors"`
 	} `json:"relatedItems"`
 }
 

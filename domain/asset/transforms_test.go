@@ -133,9 +133,9 @@ func TestAssetTagRefusesJunkAndKeepsShortTags(t *testing.T) {
 
 func TestUUIDIsLowerCaseAndNotABoardsDefault(t *testing.T) {
 	t.Parallel()
-	const real = "4c4c4544-0042-3510-8051-b4c04f4d4832"
+	const set = "4c4c4544-0042-3510-8051-b4c04f4d4832"
 	table(t, asset.UUID, map[string]string{
-		real: real, strings.ToUpper(real): real, " " + real + " ": real, "{" + real + "}": real,
+		set: set, strings.ToUpper(set): set, " " + set + " ": set, "{" + set + "}": set,
 		"": "", "4c4c4544": "", "4c4c45440042351080-51b4c04f4d4832": "", "gc4c4544-0042-3510-8051-b4c04f4d4832": "",
 		"00000000-0000-0000-0000-000000000000": "", "FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF": "",
 		"03000200-0400-0500-0006-000700080009": "", "12345678-1234-5678-90AB-CDDEEFAABBCC": "",

@@ -247,8 +247,8 @@ func TestAddressesAloneAreWrittenOnlyWhereTheScheduleSaysSo(t *testing.T) {
 	onlyIP, nothing, name := inputs(anonymous), inputs(anonymous, func(a *asset.Asset) { a.Address = "" }), inputs()
 	skip := classify.Decision{Skip: asset.NoIdentity}
 	ip := classify.Decision{Class: classify.IncompleteIP, Rule: "ip-only", Table: classify.TableFallback}
-	on, off := classify.Options{IPOnly: true}, classify.Options{}
-	require.Empty(t, cmp.Diff(skip, set.Classify(&onlyIP, off)))
+	on, plain := classify.Options{IPOnly: true}, classify.Options{}
+	require.Empty(t, cmp.Diff(skip, set.Classify(&onlyIP, plain)))
 	require.Empty(t, cmp.Diff(ip, set.Classify(&onlyIP, on)))
 	require.Empty(t, cmp.Diff(skip, set.Classify(&nothing, on)), "an asset without any address has nothing to write")
 	require.Equal(t, "has-name", set.Classify(&name, on).Rule, "the option changes nothing for assets with an identity")

@@ -142,6 +142,33 @@ items:
 	require.NotEqual(t, record.Digest(&p), record.Digest(&r))
 }
 
+func TestElementsThatWouldShareAKeyOrANameAreToldApart(t *testing.T) {
+	t.Parallel()
+	m := mustCompile(t, `
+items:
+  - name: volume
+    section: volumes
+    for: [cmdb_ci]
+    list: volumes
+    class: cmdb_ci_network_adapter
+    key: "{main}/vol/{size}"
+    columns: [{to: name, from: [name], unique: true}]
+    relations: [{type: "Contains::Contained by", parent: main, child: self}]
+`)
+	long := strings.Repeat("ü", 255)
+	a := &asset.Asset{ID: 1, Volumes: []asset.Volume{{Name: "data", Size: 1}, {Name: "again", Size: 1}, {Name: "DATA", Size: 2}, {Name: "no key"}, {Name: long, Size: 4}, {Name: long, Size: 5}}}
+	p := apply(m, a, "cmdb_ci_server")
+	var got []string
+	for _, it := range p.Dependents {
+		got = append(got, it.Key+" "+it.Value("name"))
+	}
+	require.Empty(t, cmp.Diff([]string{
+		"corp/1/vol/1 data", "corp/1/vol/2 DATA (2)", "corp/1/vol/4 " + long, "corp/1/vol/5 " + strings.Repeat("ü", 251) + " (5)",
+	}, got))
+	require.Len(t, p.Relations, len(p.Dependents))
+	requireSound(t, &p)
+}
+
 func TestUnusedSectionsAreNotAskedFor(t *testing.T) {
 	t.Parallel()
 	m := mustDefault(t)

@@ -32,7 +32,7 @@ func TestMistakesInAMappingAreRefusedWithTheRemedy(t *testing.T) {
 		{"item without classes", "items: [{name: x, class: cmdb_ci_ip_address, key: '{main}/x'}]", `items[0] x: needs classes`},
 		{"item without a name", "items: [{for: [cmdb_ci], class: cmdb_ci_ip_address, key: '{main}/x'}]", `needs a name of its own`},
 		{"item named like the main CI", "items: [{name: main, for: [cmdb_ci], class: cmdb_ci_ip_address, key: '{main}/x'}]", `needs a name of its own`},
-		{"item of an unknown class", "items: [{name: x, for: [cmdb_ci], class: cmdb_ci_ip_adress, key: '{main}/x'}]", `unknown class "cmdb_ci_ip_adress"`},
+		{"item of an unknown class", "items: [{name: x, for: [cmdb_ci], class: cmdb_ci_ip_addresses, key: '{main}/x'}]", `unknown class "cmdb_ci_ip_addresses"`},
 		{"unknown list", item("    list: adapter\n    key: '{main}/{mac}'\n"), `unknown list "adapter"; did you mean "adapters"?`},
 		{"path that the list does not have", item("    list: adapters\n    key: '{main}/{mak}'\n"), `paths of adapters: gateway, ip, mac, name, netmask`},
 		{"no key", item(""), `has no key`},

@@ -72,7 +72,7 @@ func Attribute(p *Payload, a *Answer, prior, linked map[string]bool) []Result {
 		if it.Role == RoleMain {
 			r.Main, r.Class, r.SysID = ans, orElse(ans.Class, it.Class), ans.SysID
 		}
-		changed[it.Owner] = changed[it.Owner] || changes(ans.Operation)
+		changed[it.Owner] = changed[it.Owner] || changes(ans.Operation) || ans.RelatedChanged
 		if code, text := failure(&ans); code != "" {
 			r.fail(code, describe(it, code, text))
 		}
@@ -203,7 +203,10 @@ const maxReason = 200
 
 func brief(m Message) string {
 	s := m.Code
-	if m.Text != "" {
+	switch {
+	case s == "":
+		s = m.Text
+	case m.Text != "":
 		s += ": " + m.Text
 	}
 	if i := strings.Index(s, " '{"); i > 0 { // the quoted item follows

@@ -76,6 +76,8 @@ type ItemAnswer struct {
 	Warnings        []Message `json:"warnings,omitempty"`
 	Info            []Message `json:"info,omitempty"`
 	Masked          []string  `json:"masked,omitempty"`
+	// RelatedChanged says that a lookup or related row was inserted or updated.
+	RelatedChanged bool `json:"relatedChanged,omitempty"`
 }
 
 // RelationAnswer is what IRE answered for one relation.

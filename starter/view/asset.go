@@ -90,7 +90,7 @@ func (p Printer) explain(e *contract.ExplainView) {
 	p.decision(e)
 	if len(e.Identification) > 0 {
 		p.Line("")
-		p.Line("IRE %s by %s", orElse(e.Operation, "identified"), identifiedBy(e))
+		p.Line("IRE: %s, %s", orElse(e.Operation, "identified"), identifiedBy(e))
 		for _, at := range e.Identification {
 			name := at.Identifier
 			if name == "" {
@@ -128,10 +128,10 @@ func (p Printer) decision(e *contract.ExplainView) {
 func identifiedBy(e *contract.ExplainView) string {
 	for _, at := range e.Identification {
 		if at.Result == "MATCHED" {
-			return orElse(at.Identifier, "source key")
+			return "matched by " + orElse(at.Identifier, "source key")
 		}
 	}
-	return "nothing that exists: it is new"
+	return "nothing matched: the CI is new"
 }
 
 func onTable(t string) string {

@@ -290,13 +290,16 @@ func TestAComputersRecordHasTheSizeOfItsProfile(t *testing.T) {
 
 func TestBadPlantsExactlyThatManyAssetsThatAreJSONAndCannotBeUnderstood(t *testing.T) {
 	t.Parallel()
+	software, known := estate.FieldByToken("software")
+	require.True(t, known)
 	rapid.Check(t, func(rt *rapid.T) {
-		n := rapid.IntRange(1, 1500).Draw(rt, "assets")
+		n := rapid.IntRange(1, 400).Draw(rt, "assets")
 		bad := rapid.IntRange(0, min(n, 40)).Draw(rt, "bad")
 		e := mustNew(rt, estate.Options{Assets: n, Bad: bad})
 		got := 0
 		for _, a := range all(e) {
-			m := decode(rt, e, a)
+			var m map[string]any
+			require.NoError(rt, json.Unmarshal(e.AppendJSON(nil, a, estate.View{Hide: software}), &m))
 			_, osText := m["operatingSystem"].(string)
 			_, memory := m["totalMemory"].(map[string]any)
 			_, nics := m["networkInterfaceListData"].([]any)

@@ -143,7 +143,10 @@ func serve(t *testing.T, spec string) (url string, calls *int, seen **fault.Faul
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = io.WriteString(w, body)
 	}))
-	srv := httptest.NewServer(h)
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Server", "outer")
+		h.ServeHTTP(w, r)
+	}))
 	t.Cleanup(srv.Close)
 	return srv.URL, &n, &f
 }
@@ -219,6 +222,7 @@ func TestCloseSendsHalfAndNoTransportErrorTells(t *testing.T) {
 	resp, got, err := fetch(t, url)
 	require.NoError(t, err)
 	require.Equal(t, "application/json", resp.Header.Get("Content-Type"))
+	require.Equal(t, "outer", resp.Header.Get("Server"))
 	require.Equal(t, body[:len(body)/2], got)
 }
 

@@ -207,8 +207,9 @@ func writeHalf(w http.ResponseWriter, answer *buffer, body []byte) {
 	defer func() { _ = connection.Close() }()
 	var head bytes.Buffer
 	_, _ = fmt.Fprintf(&head, "HTTP/1.1 %d %s\r\nConnection: close\r\n", answer.status, http.StatusText(answer.status))
-	answer.header.Del("Content-Length")
-	_ = answer.header.Write(&head)
+	// The headers of the layers around (Date, Server) are part of the answer too.
+	w.Header().Del("Content-Length")
+	_ = w.Header().Write(&head)
 	head.WriteString("\r\n")
 	_, _ = connection.Write(append(head.Bytes(), half...))
 }

@@ -62,21 +62,9 @@ func (s *Server) parse(w http.ResponseWriter, r *http.Request) (query, *failure)
 	if err != nil {
 		return q, bad("Invalid query string")
 	}
-	if v := params.Get("pageSize"); v != "" {
-		n, err := strconv.Atoi(v)
-		if err != nil {
-			return q, bad("Invalid value for parameter: pageSize")
-		}
-		if q.pageSize, err = n, nil; n < 1 || n > maximumPageSize {
-			switch s.opts.PageSize {
-			case PageSizeClamp:
-				q.pageSize = min(max(n, 1), maximumPageSize)
-			case PageSize416:
-				return q, &failure{http.StatusRequestedRangeNotSatisfiable, "pageSize must be between 1 and 300"}
-			default:
-				return q, bad("pageSize must be between 1 and 300")
-			}
-		}
+	var refused *failure
+	if q.pageSize, refused = s.pageSize(params.Get("pageSize")); refused != nil {
+		return q, refused
 	}
 	if v := params.Get("lastSeenAssetId"); v != "" {
 		if q.cursor, err = strconv.ParseInt(v, 10, 64); err != nil || q.cursor < 0 {
@@ -84,18 +72,37 @@ func (s *Server) parse(w http.ResponseWriter, r *http.Request) (query, *failure)
 		}
 	}
 	if v := params.Get("assetLastUpdated"); v != "" {
+		// Seconds without a fraction are the documented form.
 		at, err := time.Parse("2006-01-02T15:04:05Z", v)
-		if err != nil {
+		if err != nil || strings.ContainsAny(v, ".,") {
 			return q, bad("Invalid value for parameter: assetLastUpdated")
 		}
 		q.since = at.UnixMilli()
 	}
 	q.view.SoftwareType = params.Get("softwareType")
-	var refused *failure
 	if q.view.Hide, refused = s.hidden(params.Get("includeFields"), params.Get("excludeFields")); refused != nil {
 		return q, refused
 	}
 	return q, s.body(w, r, &q)
+}
+
+// pageSize reads the parameter; what happens outside its range is a setting.
+func (s *Server) pageSize(text string) (int, *failure) {
+	if text == "" {
+		return defaultPageSize, nil
+	}
+	n, err := strconv.Atoi(text)
+	switch {
+	case err != nil:
+		return 0, bad("Invalid value for parameter: pageSize")
+	case n >= 1 && n <= maximumPageSize:
+		return n, nil
+	case s.opts.PageSize == PageSizeClamp:
+		return min(max(n, 1), maximumPageSize), nil
+	case s.opts.PageSize == PageSize416:
+		return 0, &failure{http.StatusRequestedRangeNotSatisfiable, "pageSize must be between 1 and 300"}
+	}
+	return 0, bad("pageSize must be between 1 and 300")
 }
 
 // hidden turns includeFields or excludeFields into the members that come back as null.

@@ -1,0 +1,244 @@
+package e2e_test
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/client"
+
+	"github.com/qbridge/qbridge/starter/cli"
+	"github.com/qbridge/qbridge/workflows/contract"
+)
+
+const (
+	irePath    = "/api/now/identifyreconcile/enhanced"
+	searchPath = "/rest/2.0/search/am/asset"
+)
+
+func TestTheInventoryLandsInTheCMDBAndASecondRunWritesNothing(t *testing.T) {
+	t.Parallel()
+	s := newStack(t, "--assets", "600", "--seed", "7")
+	s.mustApply()
+
+	code, first := s.sync("--full")
+	require.Zero(t, code)
+	require.True(t, first.Balanced(), "%+v", first.Counters)
+	require.EqualValues(t, 600, first.Fetched)
+	require.Zero(t, first.Failed)
+	require.Positive(t, first.Created)
+	require.Positive(t, first.Classes["cmdb_ci_win_server"])
+	require.EqualValues(t, 2, first.Pages)
+	digest, posts := s.digest(), s.calls(s.sims.ServiceNow.URL, irePath)
+
+	for range 2 {
+		code, next := s.sync("--full")
+		require.Zero(t, code)
+		require.EqualValues(t, 600, next.Unchanged+next.Skipped, "%+v", next.Counters)
+		require.Equal(t, first.Skipped, next.Skipped)
+	}
+	require.Equal(t, posts, s.calls(s.sims.ServiceNow.URL, irePath), "an unchanged estate needs no IRE call")
+	require.Equal(t, digest, s.digest())
+	s.replayAll()
+}
+
+func TestMalformedAssetsFailAloneAndNameTheField(t *testing.T) {
+	t.Parallel()
+	s := newStack(t, "--assets", "300", "--seed", "7", "--bad", "5")
+	s.mustApply()
+	code, res := s.sync("--full")
+	require.Equal(t, cli.ExitPartial, code)
+	require.EqualValues(t, 5, res.Failed)
+	require.EqualValues(t, 300, res.Fetched)
+	require.True(t, res.Balanced())
+
+	code, out, errs := s.cli("run", "show", "latest", "--outcome", "failed")
+	require.Zero(t, code, errs)
+	require.Equal(t, 5, strings.Count(out, "field "), out)
+}
+
+func TestAChangedAssetIsWrittenByTheNextRunAndOnlyThat(t *testing.T) {
+	t.Parallel()
+	s := newStack(t, "--assets", "300", "--seed", "3")
+	s.mustApply()
+	code, _ := s.sync("--full")
+	require.Zero(t, code)
+	res, err := postForm(s.sims.Qualys.GatewayURL+"/_sim/mutate?k=7", "")
+	require.NoError(t, err)
+	require.Less(t, res, 300)
+
+	code, next := s.sync()
+	require.Zero(t, code)
+	require.True(t, next.Balanced())
+	require.LessOrEqual(t, next.Created+next.Updated, int64(20), "seven assets changed, were added or removed: %+v", next.Counters)
+	require.Positive(t, next.Created+next.Updated, "%+v", next.Counters)
+}
+
+func TestAWorkerKilledInTheMiddleLosesNothingAndDuplicatesNothing(t *testing.T) {
+	t.Parallel()
+	calm := newStack(t, "--assets", "900", "--seed", "11")
+	calm.mustApply()
+	code, _ := calm.sync("--full")
+	require.Zero(t, code)
+
+	s := newStack(t, "--assets", "900", "--seed", "11", "--page-latency", "300ms", "--ire-latency", "200ms")
+	s.mustApply()
+	run := s.start()
+	for _, posts := range []int{2, 9, 15} { // in the middle of the first, second and third page
+		s.eventually("the run writes", func() error {
+			if n := s.calls(s.sims.ServiceNow.URL, irePath); n < posts {
+				return fmt.Errorf("%d posts", n)
+			}
+			return nil
+		})
+		s.stopWorker(syscall.SIGKILL)
+		s.startWorker()
+	}
+	res := s.result(run)
+	require.Equal(t, "completed", res.Status)
+	require.EqualValues(t, 900, res.Fetched)
+	require.True(t, res.Balanced())
+	require.Zero(t, res.Failed)
+	require.Equal(t, calm.digest(), s.digest(), "the CMDB is the same as without the kills")
+	s.replayAll()
+}
+
+func TestARunThatMeetsALivingOneIsSkippedAndSaysWhichOne(t *testing.T) {
+	t.Parallel()
+	s := newStack(t, "--assets", "600", "--seed", "5", "--page-latency", "2s")
+	s.mustApply()
+	run := s.start()
+	s.eventually("the first run holds the lease", func() error {
+		_, err := cli.Status(context.Background(), s.client, run.GetID())
+		return err
+	})
+	s.eventually("the first run syncs", func() error {
+		st, err := cli.Status(context.Background(), s.client, run.GetID())
+		if err == nil && st.Stage != "syncing" {
+			err = fmt.Errorf("stage %s", st.Stage)
+		}
+		return err
+	})
+	second, err := s.client.ExecuteWorkflow(context.Background(), client.StartWorkflowOptions{
+		ID: contract.SyncWorkflowID("inventory") + "-2026-01-01T00:00:00Z", TaskQueue: contract.QueueMain,
+	}, contract.SyncInventory, contract.RunInput{Schedule: "inventory"})
+	require.NoError(t, err)
+	res := s.result(second)
+	require.Equal(t, "skipped", res.Status)
+	require.Contains(t, res.Outcome, "sync/inventory is running")
+	require.Equal(t, "completed", s.result(run).Status)
+}
+
+func TestACancelledRunIsResumedWithoutFetchingAPageTwice(t *testing.T) {
+	t.Parallel()
+	s := newStack(t, "--assets", "900", "--seed", "9")
+	s.mustApply()
+	s.faults(s.sims.ServiceNow.URL, "on * nth 12 do status(503); on * share 100% do status(503)")
+	run := s.start()
+	s.eventually("two pages are fetched", func() error {
+		if n := s.calls(s.sims.Qualys.GatewayURL, searchPath); n < 2 {
+			return fmt.Errorf("%d pages", n)
+		}
+		return nil
+	})
+	code, out, errs := s.cli("run", "cancel", "inventory")
+	require.Zero(t, code, out+errs)
+	require.Error(t, run.Get(context.Background(), nil))
+
+	s.faults(s.sims.ServiceNow.URL, "")
+	code, res := s.sync()
+	require.Zero(t, code)
+	require.True(t, res.Balanced())
+	require.Zero(t, res.Failed)
+	seen := map[string]int{}
+	for _, e := range s.log(s.sims.Qualys.GatewayURL) {
+		if e.Path == searchPath {
+			q, err := url.ParseQuery(e.Query)
+			require.NoError(t, err)
+			seen[q.Get("lastSeenAssetId")]++
+		}
+	}
+	for cursor, n := range seen {
+		require.Equal(t, 1, n, "cursor %q was fetched %d times", cursor, n)
+	}
+	require.Len(t, seen, 3)
+	code, res = s.sync("--full")
+	require.Zero(t, code)
+	require.EqualValues(t, 900, res.Unchanged+res.Skipped, "both runs together wrote everything: %+v", res.Counters)
+}
+
+func TestASourceAddedToARunningWorkerIsPolledWithoutARestart(t *testing.T) {
+	t.Parallel()
+	s := newStack(t, "--assets", "50", "--seed", "2")
+	s.mustApply()
+	document := strings.Replace(s.document(), "servicenow:\n", `  - name: branch
+    apiUrl: ${env:QBRIDGE_QUALYS_API_URL}
+    gatewayUrl: ${env:QBRIDGE_QUALYS_GATEWAY_URL}
+    auth: {username: "${env:QBRIDGE_SECRET_QUALYS_USER}", password: "${env:QBRIDGE_SECRET_QUALYS_PASSWORD}"}
+
+servicenow:
+`, 1) + "  - {name: branch, source: branch, target: dev, manual: true, existing: full}\n"
+	code, out := s.apply(document)
+	require.Zero(t, code, out)
+	before := s.calls(s.sims.Qualys.GatewayURL, searchPath)
+	code, _, errs := s.cli("run", "start", "branch")
+	require.Zero(t, code, errs)
+	s.eventually("the new source fetches its first page", func() error {
+		if s.calls(s.sims.Qualys.GatewayURL, searchPath) == before {
+			return fmt.Errorf("no page yet")
+		}
+		return nil
+	})
+}
+
+func TestWhatIsWrongWithAConfigurationIsOneLineWithTheRemedyAndNothingStarts(t *testing.T) {
+	t.Parallel()
+	s := newStack(t, "--assets", "20", "--seed", "1")
+	port, err := freePort() // nobody listens there
+	require.NoError(t, err)
+	for name, c := range map[string]struct{ from, to, want string }{
+		"wrong password":             {"${env:QBRIDGE_SECRET_QUALYS_PASSWORD}", "${env:QBRIDGE_SECRET_WRONG}", "check the user name and password"},
+		"wrong ServiceNow password":  {"${env:QBRIDGE_SECRET_SN_PASSWORD}", "${env:QBRIDGE_SECRET_WRONG}", "check the credentials"},
+		"unreachable host":           {"${env:QBRIDGE_QUALYS_GATEWAY_URL}", fmt.Sprintf("http://127.0.0.1:%d", port), "check the address"},
+		"unknown discovery source":   {"SG-Qualys", "SG-Nonsense", "add it to sys_choice"},
+		"a variable that is not set": {"${env:QBRIDGE_SERVICENOW_URL}", "${env:QBRIDGE_NOT_SET}", "QBRIDGE_NOT_SET"},
+		"an unknown key":             {"manual: true", "manuel: true", `did you mean "manual"`},
+		"a literal secret":           {"${env:QBRIDGE_SECRET_SN_PASSWORD}", "hunter2", "is a literal"},
+		"a host that is not allowed": {"${env:QBRIDGE_QUALYS_GATEWAY_URL}", "https://example.org", "QBRIDGE_ALLOWED_HOSTS"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			code, out := s.apply(strings.Replace(s.document(), c.from, c.to, 1))
+			require.Equal(t, cli.ExitUsage, code, out)
+			require.Contains(t, out, c.want)
+			require.NotContains(t, out, "hunter2")
+			require.Len(t, strings.Split(strings.TrimSpace(out), "\n"), 1, out)
+		})
+	}
+	require.Zero(t, s.calls(s.sims.Qualys.GatewayURL, searchPath))
+	code, _, errs := s.cli("run", "start", "inventory", "--wait")
+	require.Equal(t, cli.ExitFailed, code)
+	require.Contains(t, errs, "qbridge apply")
+}
+
+// start starts a run without waiting.
+func (s *stack) start() client.WorkflowRun {
+	s.t.Helper()
+	run, err := cli.Start(context.Background(), s.client, contract.RunInput{Schedule: "inventory", Full: true})
+	require.NoError(s.t, err)
+	return run
+}
+
+// result waits for a run.
+func (s *stack) result(run client.WorkflowRun) contract.RunResult {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience+time.Minute)
+	defer cancel()
+	var res contract.RunResult
+	require.NoError(s.t, run.Get(ctx, &res))
+	return res
+}
