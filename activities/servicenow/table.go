@@ -3,243 +3,221 @@ package servicenow
 import (
 	"context"
 	"encoding/json"
-	"fmt"
-	"io"
 	"iter"
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
 
-// Row is one row of a table: column → value (references as sys_ids).
+// Row is one row of a table: column → value. References are sys_ids, or display
+// values where the query asks for them; columns without a value are "".
 type Row map[string]string
-
-// Condition is one condition of an encoded query, built safely: a value can
-// never add a condition.
-type Condition struct {
-	text string
-	bad  string // value that cannot be expressed
-}
-
-// Column names a column in a condition.
-type Column string
-
-// Where begins a condition.
-func Where(column string) Column { return Column(column) }
-
-// forbidden are what a value may not hold: "^" separates conditions, and
-// "javascript:" is evaluated on the instance.
-var forbidden = regexp.MustCompile(`(?i)[\^\r\n\x00]|^\s*javascript\s*:`)
-
-func checked(values ...string) string {
-	for _, v := range values {
-		if forbidden.MatchString(v) {
-			return v
-		}
-	}
-	return ""
-}
-
-// Eq compares with one value.
-func (c Column) Eq(value string) Condition {
-	return Condition{text: string(c) + "=" + value, bad: checked(value)}
-}
-
-// In compares with a list of values, which hold no commas.
-func (c Column) In(values ...string) Condition {
-	bad := checked(values...)
-	for _, v := range values {
-		if strings.Contains(v, ",") {
-			bad = v
-		}
-	}
-	return Condition{text: string(c) + "IN" + strings.Join(values, ","), bad: bad}
-}
 
 // TableQuery selects rows.
 type TableQuery struct {
 	Query  Condition // zero: all rows
-	Fields []string
-	Limit  int // rows per call, default 1000
+	Fields []string  // columns, sys_id is always among them; empty: all
+	Limit  int       // rows per call, default 1000
+	// DisplayValue asks for references, choices and dates as people see them,
+	// in the language and time zone of the user.
+	DisplayValue bool
 }
 
-// columnShape and tableShape keep names from changing the request.
-var nameShape = regexp.MustCompile(`^[a-z][a-z0-9_.]*$`)
+const defaultPage = 1000
 
 // Rows iterates over the rows of a table in the order of sys_id, which stays
-// complete while rows come and go.
+// complete while rows come and go. A query whose IN list is too long for a URL
+// is sent in several, one after the other; the order holds within each.
+//
+// An instance applies the limit before access rules, so a page may be short or
+// empty although more rows follow: the end is taken from the row count, not from
+// the length of a page. Rows that the user may not see are left out silently by
+// the instance. The iteration ends at the first error, which is yielded with a
+// nil row.
 //
 // Table API: GET /api/now/table/{table} with sysparm_query, sysparm_fields and
 // sysparm_limit.
 func (c *Client) Rows(ctx context.Context, table string, q TableQuery) iter.Seq2[Row, error] {
+	return c.rowsMeta(ctx, table, q, new(Meta))
+}
+
+// rowsMeta is Rows that also hands out what the last answer said beside its rows.
+func (c *Client) rowsMeta(ctx context.Context, table string, q TableQuery, meta *Meta) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
-		limit := q.Limit
-		if limit == 0 {
-			limit = 1000
+		if q.Limit <= 0 {
+			q.Limit = defaultPage
 		}
-		last := ""
-		for {
-			rows, err := c.page(ctx, table, q, last, limit)
-			if err != nil {
-				yield(nil, err)
-				return
-			}
-			for _, r := range rows {
-				if !yield(r, nil) {
-					return
-				}
-				last = r["sys_id"]
-			}
-			if len(rows) < limit || last == "" {
+		for _, part := range q.Query.split() {
+			q.Query = part
+			if goOn := c.scan(ctx, table, q, meta, yield); !goOn {
 				return
 			}
 		}
 	}
 }
 
-func (c *Client) page(ctx context.Context, table string, q TableQuery, after string, limit int) ([]Row, error) {
-	if !nameShape.MatchString(table) {
-		return nil, fmt.Errorf("servicenow: %q is not a table name", table)
+// scan yields the rows of one query; false ends the iteration.
+func (c *Client) scan(ctx context.Context, table string, q TableQuery, last *Meta, yield func(Row, error) bool) bool {
+	p := page{table: table, TableQuery: q, count: true}
+	for {
+		rows, meta, err := c.page(ctx, p)
+		*last = meta
+		if err != nil {
+			yield(nil, err)
+			return false
+		}
+		for _, r := range rows {
+			if !yield(r, nil) {
+				return false
+			}
+		}
+		switch {
+		case meta.Total >= 0 && p.offset+q.Limit >= meta.Total:
+			return true // the page covered all that was left
+		case meta.Total < 0 && p.count && len(rows) < q.Limit:
+			return true // this server does not count
+		}
+		if len(rows) == 0 { // a whole page of rows that the user may not see
+			if meta.Total >= 0 {
+				p.offset += q.Limit
+			}
+			p.count = true
+			continue
+		}
+		key := rows[len(rows)-1]["sys_id"]
+		if key == "" || key == p.after {
+			yield(nil, &Error{Op: "read " + table, Status: meta.Status, Message: "the pages do not advance: the table has no sys_id, or the query was ignored", kind: KindInvalidRequest})
+			return false
+		}
+		p.after, p.offset, p.count = key, 0, len(rows) < q.Limit
 	}
-	if q.Query.bad != "" {
-		return nil, &Error{Op: "read " + table, Message: "a value of the query holds a character that encoded queries cannot express", kind: KindInvalidRequest}
+}
+
+// page is one page of a table: rows with a sys_id behind after, less offset.
+type page struct {
+	TableQuery
+	table  string
+	after  string
+	offset int
+	count  bool // ask how many rows there are, which costs the instance a count
+}
+
+func (c *Client) page(ctx context.Context, p page) ([]Row, Meta, error) {
+	op := "read " + p.table
+	if !nameShape.MatchString(p.table) {
+		return nil, Meta{}, invalid("read", "%q is not a table", cut(p.table, 40))
 	}
-	query := "ORDERBYsys_id"
-	if after != "" {
-		query = "sys_id>" + after + "^" + query
+	if i := slices.IndexFunc(p.Fields, func(f string) bool { return !nameShape.MatchString(f) }); i >= 0 {
+		return nil, Meta{}, invalid(op, "%q is not a column", cut(p.Fields[i], 40))
 	}
-	if q.Query.text != "" {
-		query = q.Query.text + "^" + query
+	query, err := p.Query.encode(op)
+	if err != nil {
+		return nil, Meta{}, err
+	}
+	if query != "" {
+		query += "^"
+	}
+	if p.after != "" {
+		query += "sys_id>" + p.after + "^"
 	}
 	v := url.Values{
-		"sysparm_query": {query}, "sysparm_limit": {strconv.Itoa(limit)}, "sysparm_exclude_reference_link": {"true"}, "sysparm_no_count": {"true"},
-		"sysparm_fields": {strings.Join(withSysID(q.Fields), ",")},
+		"sysparm_query":                  {query + "ORDERBYsys_id"},
+		"sysparm_limit":                  {strconv.Itoa(p.Limit)},
+		"sysparm_exclude_reference_link": {"true"},
 	}
-	var out struct {
-		Result []map[string]any `json:"result"`
+	if len(p.Fields) > 0 {
+		v.Set("sysparm_fields", strings.Join(withSysID(p.Fields), ","))
 	}
-	r := request{op: "read " + table, method: http.MethodGet, path: "/api/now/table/" + table, query: v}
-	if _, err := c.call(ctx, r, func(body io.Reader) error { return json.NewDecoder(body).Decode(&out) }); err != nil {
-		return nil, err
+	if p.offset > 0 {
+		v.Set("sysparm_offset", strconv.Itoa(p.offset))
 	}
-	rows := make([]Row, len(out.Result))
-	for i, raw := range out.Result {
-		rows[i] = make(Row, len(raw))
-		for k, value := range raw {
-			rows[i][k] = plain(value)
-		}
+	if !p.count {
+		v.Set("sysparm_no_count", "true")
 	}
-	return rows, nil
+	if p.DisplayValue {
+		v.Set("sysparm_display_value", "true")
+	}
+	wire, meta, err := fetch[[]map[string]text](ctx, c, request{op: op, method: http.MethodGet, path: "/api/now/table/" + p.table, query: v})
+	if err != nil {
+		return nil, meta, err
+	}
+	rows := make([]Row, len(wire))
+	for i, w := range wire {
+		rows[i] = rowOf(w)
+	}
+	return rows, meta, nil
+}
+
+func rowOf(w map[string]text) Row {
+	r := make(Row, len(w))
+	for k, v := range w {
+		r[k] = string(v)
+	}
+	return r
 }
 
 func withSysID(fields []string) []string {
-	for _, f := range fields {
-		if f == "sys_id" {
-			return fields
-		}
+	if slices.Contains(fields, "sys_id") {
+		return fields
 	}
 	return append([]string{"sys_id"}, fields...)
 }
 
-// plain reads a value: a string, or {"value": …} of a reference.
-func plain(v any) string {
-	switch t := v.(type) {
-	case string:
-		return t
-	case map[string]any:
-		return plain(t["value"])
-	case nil:
-		return ""
-	default:
-		return fmt.Sprint(t)
-	}
-}
-
 // CreateRow inserts a row of a table that is not a CI and returns its sys_id.
+// The instance ignores columns that it does not know. After KindUnknownOutcome
+// the row may exist: look it up before creating it again.
 //
 // Table API: POST /api/now/table/{table}. 201 with the row.
 func (c *Client) CreateRow(ctx context.Context, table string, values map[string]string) (string, Meta, error) {
 	if !nameShape.MatchString(table) {
-		return "", Meta{}, fmt.Errorf("servicenow: %q is not a table name", table)
+		return "", Meta{}, invalid("create", "%q is not a table", cut(table, 40))
 	}
-	body, err := json.Marshal(values)
+	r, err := writeRow("create in "+table, http.MethodPost, "/api/now/table/"+table, values)
 	if err != nil {
-		return "", Meta{}, fmt.Errorf("servicenow: create in %s: %w", table, err)
+		return "", Meta{}, err
 	}
-	var out struct {
-		Result map[string]any `json:"result"`
-	}
-	r := request{op: "create in " + table, method: http.MethodPost, path: "/api/now/table/" + table, body: body, writes: true,
-		query: url.Values{"sysparm_fields": {"sys_id"}, "sysparm_exclude_reference_link": {"true"}}}
-	meta, err := c.call(ctx, r, func(body io.Reader) error { return json.NewDecoder(body).Decode(&out) })
+	row, meta, err := fetch[map[string]text](ctx, c, r)
 	if err != nil {
 		return "", meta, err
 	}
-	id := plain(out.Result["sys_id"])
+	id := string(row["sys_id"])
 	if id == "" {
-		return "", meta, lost(r, "the answer has no sys_id")
+		return "", meta, r.lost(meta, CodeTruncated, "the answer has no sys_id")
 	}
 	return id, meta, nil
 }
 
-// namesPerCall bounds the names of one lookup, for the length of the URL.
-const namesPerCall = 50
+// sysIDShape is the form of a sys_id. Rows shipped with the platform may have
+// readable ones.
+var sysIDShape = regexp.MustCompile(`^[0-9A-Za-z_-]{1,32}$`)
 
-// ResolveNames returns the sys_ids of the rows of a table with the given names,
-// compared without regard to case. Names that encoded queries cannot express are
-// left out, like names that do not exist. Of several rows with a name the one
-// with the smallest sys_id is taken.
-func (c *Client) ResolveNames(ctx context.Context, table string, names []string) (map[string]string, Meta, error) {
-	out := map[string]string{}
-	var askable []string
-	for _, n := range names {
-		if checked(n) == "" && !strings.Contains(n, ",") {
-			askable = append(askable, n)
-			continue
-		}
-		if checked(n) == "" { // a comma separates values of IN: ask alone
-			if err := c.collect(ctx, table, Where("name").Eq(n), names, out); err != nil {
-				return nil, Meta{}, err
-			}
-		}
-	}
-	for len(askable) > 0 {
-		n := min(len(askable), namesPerCall)
-		if err := c.collect(ctx, table, Where("name").In(askable[:n]...), names, out); err != nil {
-			return nil, Meta{}, err
-		}
-		askable = askable[n:]
-	}
-	return out, Meta{}, nil
-}
-
-func (c *Client) collect(ctx context.Context, table string, q Condition, names []string, out map[string]string) error {
-	for row, err := range c.Rows(ctx, table, TableQuery{Query: q, Fields: []string{"sys_id", "name"}}) {
-		if err != nil {
-			return err
-		}
-		for _, n := range names {
-			if strings.EqualFold(n, row["name"]) && out[n] == "" {
-				out[n] = row["sys_id"]
-			}
-		}
-	}
-	return nil
-}
-
-// DiscoverySources returns the values that cmdb_ci.discovery_source may have.
+// UpdateRow changes columns of a row that is not a CI; an empty value clears a
+// column. A row that is gone, or hidden from the user, is KindInvalidRequest with
+// status 404.
 //
-// Table API on sys_choice: name=cmdb_ci, element=discovery_source, active.
-func (c *Client) DiscoverySources(ctx context.Context) ([]string, Meta, error) {
-	var out []string
-	q := Condition{text: "name=cmdb_ci^element=discovery_source^inactive=false"}
-	for row, err := range c.Rows(ctx, "sys_choice", TableQuery{Query: q, Fields: []string{"sys_id", "value"}}) {
-		if err != nil {
-			return nil, Meta{}, err
-		}
-		out = append(out, row["value"])
+// Table API: PATCH /api/now/table/{table}/{sys_id}. 200 with the row.
+func (c *Client) UpdateRow(ctx context.Context, table, sysID string, values map[string]string) (Meta, error) {
+	if !nameShape.MatchString(table) || !sysIDShape.MatchString(sysID) {
+		return Meta{}, invalid("update", "%q is not a row of a table", cut(table+"/"+sysID, 80))
 	}
-	return out, Meta{}, nil
+	r, err := writeRow("update in "+table, http.MethodPatch, "/api/now/table/"+table+"/"+sysID, values)
+	if err != nil {
+		return Meta{}, err
+	}
+	_, meta, err := fetch[map[string]text](ctx, c, r)
+	return meta, err
+}
+
+func writeRow(op, method, path string, values map[string]string) (request, error) {
+	data, err := json.Marshal(values)
+	if err != nil {
+		return request{}, invalid(op, "the values cannot be encoded")
+	}
+	return request{
+		op: op, method: method, path: path, body: newBody(data), writes: true,
+		query: url.Values{"sysparm_fields": {"sys_id"}, "sysparm_exclude_reference_link": {"true"}},
+	}, nil
 }

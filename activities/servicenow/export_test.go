@@ -1,0 +1,4 @@
+package servicenow
+
+// EncodePayload is encodePayload for the benchmark and the byte-exact tests.
+var EncodePayload = encodePayload
