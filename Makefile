@@ -4,11 +4,12 @@ GO ?= go
 BIN := $(CURDIR)/bin
 export PATH := $(BIN):$(PATH)
 
+TEMPORAL_VERSION := v1.5.1
 GOLANGCI_VERSION := v2.15.0
 WORKFLOWCHECK_VERSION := v0.6.0
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint bench load clean tools
+.PHONY: help run build test lint bench clean tools temporal
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -22,8 +23,8 @@ build: ## build all programs into bin/
 	$(GO) build -o bin/qbridge-worker ./worker
 	$(GO) build -o bin/qbridge-sim ./tests/sim/cmd
 
-test: ## unit, contract, replay and end-to-end tests on a real Temporal server
-	$(GO) test ./...
+test: temporal ## unit, contract, replay and end-to-end tests on a real Temporal server
+	$(GO) test -timeout 20m ./...
 
 lint: tools ## golangci-lint and workflowcheck
 	$(BIN)/golangci-lint run ./...
@@ -35,10 +36,16 @@ bench: ## benchmarks
 clean: ## remove programs and state
 	rm -rf bin var
 
+# The Temporal dev server: TEMPORAL_BIN, PATH (bin/ included), or built once. Later
+# releases have a replace line and cannot be installed so.
+temporal:
+	@[ -n "$$TEMPORAL_BIN" ] || command -v temporal >/dev/null || \
+	  (echo "building the Temporal dev server once, this takes some minutes" && GOBIN=$(BIN) GOFLAGS= $(GO) install github.com/temporalio/cli/cmd/temporal@$(TEMPORAL_VERSION))
+
 tools: $(BIN)/golangci-lint $(BIN)/workflowcheck
 
 $(BIN)/golangci-lint:
-	GOBIN=$(BIN) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+	GOBIN=$(BIN) GOFLAGS= $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
 
 $(BIN)/workflowcheck:
-	GOBIN=$(BIN) $(GO) install go.temporal.io/sdk/contrib/tools/workflowcheck@$(WORKFLOWCHECK_VERSION)
+	GOBIN=$(BIN) GOFLAGS= $(GO) install go.temporal.io/sdk/contrib/tools/workflowcheck@$(WORKFLOWCHECK_VERSION)

@@ -43,7 +43,7 @@ func (c *Client) authorize(ctx context.Context, req *http.Request) (string, erro
 func (c *Client) bearer(ctx context.Context) (string, error) {
 	for {
 		c.mu.Lock()
-		if c.token != "" && c.cfg.Now().Before(c.until) {
+		if c.cfg.Now().Before(c.until) {
 			defer c.mu.Unlock()
 			return c.token, nil
 		}
@@ -72,7 +72,7 @@ func (c *Client) fly(ctx context.Context, f *flight) (string, error) {
 	c.mu.Lock()
 	c.flight = nil
 	if f.err == nil {
-		c.token, c.until = f.token, c.cfg.Now().Add(life)
+		c.stale, c.token, c.until = c.token, f.token, c.cfg.Now().Add(life)
 	}
 	c.mu.Unlock()
 	close(f.done)
@@ -84,7 +84,7 @@ func (c *Client) drop(token string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.token == token {
-		c.token = ""
+		c.until = time.Time{}
 	}
 }
 
@@ -154,10 +154,10 @@ func (c *Client) loginRefused(r request, res *http.Response, meta Meta) error {
 func (c *Client) redact(s string) string {
 	a := c.cfg.Auth
 	c.mu.Lock()
-	token := c.token
+	token, stale := c.token, c.stale
 	c.mu.Unlock()
 	return transport.Redact(s, []string{
-		a.Password, a.ClientSecret, token,
+		a.Password, a.ClientSecret, token, stale,
 		base64.StdEncoding.EncodeToString([]byte(a.Username + ":" + a.Password)),
 	})
 }

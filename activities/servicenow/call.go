@@ -54,11 +54,12 @@ func fetch[T any](ctx context.Context, c *Client, r request) (T, Meta, error) {
 	var env envelope[T]
 	meta, err := c.call(ctx, r, func(in io.Reader, meta Meta) error {
 		env = envelope[T]{}
-		if err := json.NewDecoder(in).Decode(&env); err != nil {
-			return err
-		}
-		if env.Error != nil {
+		err := json.NewDecoder(in).Decode(&env)
+		if env.Error != nil { // says more than that the result has another shape
 			return c.problem(r, meta, env.Error)
+		}
+		if err != nil {
+			return err
 		}
 		if env.Result == nil {
 			return r.lost(meta, CodeTruncated, "the answer has no result")

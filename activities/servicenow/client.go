@@ -64,6 +64,7 @@ type Client struct {
 
 	mu     sync.Mutex // guards the token and the login under way
 	token  string
+	stale  string // the token before, which an answer under way may still reflect
 	until  time.Time
 	flight *flight
 }

@@ -34,7 +34,7 @@ const (
 	CodeNotJSON     = "not json"    // a login or maintenance page, or a proxy's answer
 	CodeRedirect    = "redirect"
 	CodeEmpty       = "empty answer"
-	CodeTruncated   = "truncated answer"
+	CodeTruncated   = "truncated answer" // or not of the documented shape
 	CodeAnswerSize  = "answer too large"
 	CodeTimeout     = "timeout"
 	CodeNetwork     = "network"

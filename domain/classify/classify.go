@@ -34,9 +34,9 @@ const (
 
 // Tables are the three rule tables.
 type Tables struct {
-	Hardware []Rule `yaml:"hardware" json:"hardware,omitempty"`
-	Computer []Rule `yaml:"computer" json:"computer,omitempty"`
-	Fallback []Rule `yaml:"fallback" json:"fallback,omitempty"`
+	Hardware []Rule `yaml:"hardware,omitzero" json:"hardware,omitempty"`
+	Computer []Rule `yaml:"computer,omitzero" json:"computer,omitempty"`
+	Fallback []Rule `yaml:"fallback,omitzero" json:"fallback,omitempty"`
 }
 
 // Rule is one classification rule: when all conditions hold, the asset gets the
@@ -45,23 +45,23 @@ type Tables struct {
 // it: see Override.
 type Rule struct {
 	ID       string      `yaml:"id" json:"id"`
-	Priority int         `yaml:"priority" json:"priority"`
-	Active   *bool       `yaml:"active" json:"active,omitempty"` // default true
-	When     []Condition `yaml:"when" json:"when,omitempty"`
-	Class    string      `yaml:"class" json:"class"`
+	Priority int         `yaml:"priority,omitzero" json:"priority"`
+	Active   *bool       `yaml:"active,omitzero" json:"active,omitempty"` // default true
+	When     []Condition `yaml:"when,omitzero" json:"when,omitempty"`
+	Class    string      `yaml:"class,omitzero" json:"class"`
 }
 
 // Condition is one predicate on a field; exactly one operator is set. Comparison
 // ignores case. Not inverts the predicate.
 type Condition struct {
 	Field      string   `yaml:"field" json:"field"`
-	Equals     string   `yaml:"equals" json:"equals,omitempty"`
-	In         []string `yaml:"in" json:"in,omitempty"`
-	Contains   string   `yaml:"contains" json:"contains,omitempty"`
-	StartsWith string   `yaml:"startsWith" json:"startsWith,omitempty"`
-	Matches    string   `yaml:"matches" json:"matches,omitempty"` // RE2
-	Present    *bool    `yaml:"present" json:"present,omitempty"`
-	Not        bool     `yaml:"not" json:"not,omitempty"`
+	Equals     string   `yaml:"equals,omitzero" json:"equals,omitempty"`
+	In         []string `yaml:"in,omitzero" json:"in,omitempty"`
+	Contains   string   `yaml:"contains,omitzero" json:"contains,omitempty"`
+	StartsWith string   `yaml:"startsWith,omitzero" json:"startsWith,omitempty"`
+	Matches    string   `yaml:"matches,omitzero" json:"matches,omitempty"` // RE2
+	Present    *bool    `yaml:"present,omitzero" json:"present,omitempty"`
+	Not        bool     `yaml:"not,omitzero" json:"not,omitempty"`
 }
 
 // Default returns the default rules.

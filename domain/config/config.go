@@ -10,27 +10,27 @@ import "github.com/qbridge/qbridge/domain/classify"
 
 // Config is one configuration document.
 type Config struct {
-	Qualys     []Qualys     `yaml:"qualys" json:"qualys,omitempty"`
-	ServiceNow []ServiceNow `yaml:"servicenow" json:"servicenow,omitempty"`
-	Schedules  []Schedule   `yaml:"schedules" json:"schedules,omitempty"`
+	Qualys     []Qualys     `yaml:"qualys,omitzero" json:"qualys,omitempty"`
+	ServiceNow []ServiceNow `yaml:"servicenow,omitzero" json:"servicenow,omitempty"`
+	Schedules  []Schedule   `yaml:"schedules,omitzero" json:"schedules,omitempty"`
 	// Rules replaces default classification rules by id, or adds rules.
-	Rules      classify.Tables `yaml:"rules" json:"rules,omitzero"`
-	Properties Properties      `yaml:"properties" json:"properties,omitzero"`
+	Rules      classify.Tables `yaml:"rules,omitzero" json:"rules,omitzero"`
+	Properties Properties      `yaml:"properties,omitzero" json:"properties,omitzero"`
 }
 
 // Qualys is one Qualys subscription ("API source"). Its name is part of every
 // native key and therefore immutable.
 type Qualys struct {
 	Name       string     `yaml:"name" json:"name"`
-	Platform   string     `yaml:"platform" json:"platform,omitempty"`     // preset: US1 … KSA1
-	APIURL     string     `yaml:"apiUrl" json:"apiUrl,omitempty"`         // for private platforms
-	GatewayURL string     `yaml:"gatewayUrl" json:"gatewayUrl,omitempty"` // for private platforms
-	API        string     `yaml:"api" json:"api,omitempty"`               // csam (default) | am
+	Platform   string     `yaml:"platform,omitzero" json:"platform,omitempty"`     // preset: US1 … KSA1
+	APIURL     string     `yaml:"apiUrl,omitzero" json:"apiUrl,omitempty"`         // for private platforms
+	GatewayURL string     `yaml:"gatewayUrl,omitzero" json:"gatewayUrl,omitempty"` // for private platforms
+	API        string     `yaml:"api,omitzero" json:"api,omitempty"`               // csam (default) | am
 	Auth       QualysAuth `yaml:"auth" json:"auth"`
-	Proxy      string     `yaml:"proxy" json:"proxy,omitempty"`
-	CAFile     string     `yaml:"caFile" json:"caFile,omitempty"`
-	PageSize   int        `yaml:"pageSize" json:"pageSize,omitempty"` // 1–300, default 300
-	Timeout    Duration   `yaml:"timeout" json:"timeout,omitzero"`    // per call, default 300s
+	Proxy      string     `yaml:"proxy,omitzero" json:"proxy,omitempty"`
+	CAFile     string     `yaml:"caFile,omitzero" json:"caFile,omitempty"`
+	PageSize   int        `yaml:"pageSize,omitzero" json:"pageSize,omitempty"` // 1–300, default 300
+	Timeout    Duration   `yaml:"timeout,omitzero" json:"timeout,omitzero"`    // per call, default 300s
 }
 
 // QualysAuth holds secret references.
@@ -44,13 +44,13 @@ type ServiceNow struct {
 	Name            string         `yaml:"name" json:"name"`
 	URL             string         `yaml:"url" json:"url"`
 	Auth            ServiceNowAuth `yaml:"auth" json:"auth"`
-	DiscoverySource string         `yaml:"discoverySource" json:"discoverySource,omitempty"` // default SG-Qualys
-	Proxy           string         `yaml:"proxy" json:"proxy,omitempty"`
-	CAFile          string         `yaml:"caFile" json:"caFile,omitempty"`
-	Lanes           int            `yaml:"lanes" json:"lanes,omitempty"`               // parallel IRE posts, default 4
-	PayloadItems    int            `yaml:"payloadItems" json:"payloadItems,omitempty"` // most items per payload, default 250
-	PayloadBytes    int            `yaml:"payloadBytes" json:"payloadBytes,omitempty"` // default 4 MiB
-	Timeout         Duration       `yaml:"timeout" json:"timeout,omitzero"`            // per call, default 120s
+	DiscoverySource string         `yaml:"discoverySource,omitzero" json:"discoverySource,omitempty"` // default SG-Qualys
+	Proxy           string         `yaml:"proxy,omitzero" json:"proxy,omitempty"`
+	CAFile          string         `yaml:"caFile,omitzero" json:"caFile,omitempty"`
+	Lanes           int            `yaml:"lanes,omitzero" json:"lanes,omitempty"`               // parallel IRE posts, default 4
+	PayloadItems    int            `yaml:"payloadItems,omitzero" json:"payloadItems,omitempty"` // most items per payload, default 250
+	PayloadBytes    int            `yaml:"payloadBytes,omitzero" json:"payloadBytes,omitempty"` // default 4 MiB
+	Timeout         Duration       `yaml:"timeout,omitzero" json:"timeout,omitzero"`            // per call, default 120s
 }
 
 // Values of Qualys.API.
@@ -69,10 +69,10 @@ const (
 // ServiceNowAuth holds secret references.
 type ServiceNowAuth struct {
 	Type         string `yaml:"type" json:"type"`
-	Username     Secret `yaml:"username" json:"username,omitempty"`
-	Password     Secret `yaml:"password" json:"password,omitempty"`
-	ClientID     Secret `yaml:"clientId" json:"clientId,omitempty"`
-	ClientSecret Secret `yaml:"clientSecret" json:"clientSecret,omitempty"`
+	Username     Secret `yaml:"username,omitzero" json:"username,omitempty"`
+	Password     Secret `yaml:"password,omitzero" json:"password,omitempty"`
+	ClientID     Secret `yaml:"clientId,omitzero" json:"clientId,omitempty"`
+	ClientSecret Secret `yaml:"clientSecret,omitzero" json:"clientSecret,omitempty"`
 }
 
 // Secret is a reference to a secret: "${env:QBRIDGE_SECRET_NAME}" or
@@ -103,32 +103,32 @@ type Schedule struct {
 	Direction string          `yaml:"direction" json:"direction"`
 	Source    string          `yaml:"source" json:"source"`
 	Target    string          `yaml:"target" json:"target"`
-	Every     Duration        `yaml:"every" json:"every,omitzero"`
-	Calendar  string          `yaml:"calendar" json:"calendar,omitempty"` // "daily 02:30", "weekly sun 03:00", "monthly 1 04:00"
-	Manual    bool            `yaml:"manual" json:"manual,omitempty"`
-	TimeZone  string          `yaml:"timeZone" json:"timeZone,omitempty"` // default UTC
-	Paused    bool            `yaml:"paused" json:"paused,omitempty"`
-	Filter    string          `yaml:"filter" json:"filter,omitempty"` // QQL
-	Sections  map[string]bool `yaml:"sections" json:"sections,omitempty"`
-	Approval  string          `yaml:"approval" json:"approval,omitempty"`
-	Operation string          `yaml:"operation" json:"operation,omitempty"`
-	Existing  string          `yaml:"existing" json:"existing,omitempty"`
-	Fallback  Fallback        `yaml:"fallback" json:"fallback,omitzero"`
+	Every     Duration        `yaml:"every,omitzero" json:"every,omitzero"`
+	Calendar  string          `yaml:"calendar,omitzero" json:"calendar,omitempty"` // "daily 02:30", "weekly sun 03:00", "monthly 1 04:00"
+	Manual    bool            `yaml:"manual,omitzero" json:"manual,omitempty"`
+	TimeZone  string          `yaml:"timeZone,omitzero" json:"timeZone,omitempty"` // default UTC
+	Paused    bool            `yaml:"paused,omitzero" json:"paused,omitempty"`
+	Filter    string          `yaml:"filter,omitzero" json:"filter,omitempty"` // QQL
+	Sections  map[string]bool `yaml:"sections,omitzero" json:"sections,omitempty"`
+	Approval  string          `yaml:"approval,omitzero" json:"approval,omitempty"`
+	Operation string          `yaml:"operation,omitzero" json:"operation,omitempty"`
+	Existing  string          `yaml:"existing,omitzero" json:"existing,omitempty"`
+	Fallback  Fallback        `yaml:"fallback,omitzero" json:"fallback,omitzero"`
 }
 
 // Fallback says what becomes of assets that no rule knows.
 type Fallback struct {
-	IPOnly bool `yaml:"ipOnly" json:"ipOnly,omitempty"` // write cmdb_ci_incomplete_ip instead of skipping
+	IPOnly bool `yaml:"ipOnly,omitzero" json:"ipOnly,omitempty"` // write cmdb_ci_incomplete_ip instead of skipping
 }
 
 // Properties are settings for all schedules.
 type Properties struct {
-	RefreshAfter   Duration `yaml:"refreshAfter" json:"refreshAfter,omitzero"`  // default 168h
-	ResumeWithin   Duration `yaml:"resumeWithin" json:"resumeWithin,omitzero"`  // default 24h
-	Overlap        Duration `yaml:"overlap" json:"overlap,omitzero"`            // default 2h
-	FailureRatio   float64  `yaml:"failureRatio" json:"failureRatio,omitempty"` // default 0.2, from 100 records on
-	AllowUpgrade   *bool    `yaml:"allowUpgrade" json:"allowUpgrade,omitempty"` // class changes; default true
-	AllowDowngrade bool     `yaml:"allowDowngrade" json:"allowDowngrade,omitempty"`
-	AllowSwitch    bool     `yaml:"allowSwitch" json:"allowSwitch,omitempty"`
-	VerifySample   int      `yaml:"verifySample" json:"verifySample,omitempty"` // linked CIs read at the start of a run, default 20
+	RefreshAfter   Duration `yaml:"refreshAfter,omitzero" json:"refreshAfter,omitzero"`  // default 168h
+	ResumeWithin   Duration `yaml:"resumeWithin,omitzero" json:"resumeWithin,omitzero"`  // default 24h
+	Overlap        Duration `yaml:"overlap,omitzero" json:"overlap,omitzero"`            // default 2h
+	FailureRatio   float64  `yaml:"failureRatio,omitzero" json:"failureRatio,omitempty"` // default 0.2, from 100 records on
+	AllowUpgrade   *bool    `yaml:"allowUpgrade,omitzero" json:"allowUpgrade,omitempty"` // class changes; default true
+	AllowDowngrade bool     `yaml:"allowDowngrade,omitzero" json:"allowDowngrade,omitempty"`
+	AllowSwitch    bool     `yaml:"allowSwitch,omitzero" json:"allowSwitch,omitempty"`
+	VerifySample   int      `yaml:"verifySample,omitzero" json:"verifySample,omitempty"` // linked CIs read at the start of a run, default 20
 }

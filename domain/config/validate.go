@@ -125,12 +125,14 @@ func (v *validator) connections() {
 		v.name(place, s.Name, seen)
 		v.check(s.URL != "", place+".url", "is missing", "write https://<instance>.service-now.com")
 		v.url(place+".url", s.URL)
-		v.oneOf(place+".auth.type", s.Auth.Type, AuthBasic, AuthClientCredentials, AuthPassword)
-		user := s.Auth.Type != AuthClientCredentials
+		types := []string{AuthBasic, AuthClientCredentials, AuthPassword}
+		v.oneOf(place+".auth.type", s.Auth.Type, types...)
+		known := slices.Contains(types, s.Auth.Type) // else one mistake would be many messages
+		user, client := known && s.Auth.Type != AuthClientCredentials, known && s.Auth.Type != AuthBasic
 		v.secret(place+".auth.username", s.Auth.Username, user)
 		v.secret(place+".auth.password", s.Auth.Password, user)
-		v.secret(place+".auth.clientId", s.Auth.ClientID, s.Auth.Type != AuthBasic)
-		v.secret(place+".auth.clientSecret", s.Auth.ClientSecret, s.Auth.Type != AuthBasic)
+		v.secret(place+".auth.clientId", s.Auth.ClientID, client)
+		v.secret(place+".auth.clientSecret", s.Auth.ClientSecret, client)
 		v.check(s.Lanes >= 1 && s.Lanes <= 16, place+".lanes", fmt.Sprintf("%d is out of range", s.Lanes), "write a number from 1 to 16")
 		v.check(s.PayloadItems >= 10 && s.PayloadItems <= 1000, place+".payloadItems", fmt.Sprintf("%d is out of range", s.PayloadItems), "write a number from 10 to 1000")
 		v.check(s.PayloadBytes >= 64<<10 && s.PayloadBytes <= 10<<20, place+".payloadBytes", fmt.Sprintf("%d is out of range", s.PayloadBytes), "write a number from 65536 to 10485760")

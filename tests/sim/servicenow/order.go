@@ -6,32 +6,25 @@ import "sort"
 // those that refer to them; otherwise the payload's order stays.
 func (r *run) order() []*outcome {
 	out := make([]*outcome, 0, len(r.items))
-	state := make([]int8, len(r.items))
-	var visit func(i int, hard bool, from *outcome)
-	visit = func(i int, hard bool, from *outcome) {
+	visited := make([]bool, len(r.items)) // perhaps still on the way up
+	r.breakLoops()
+	var visit func(i int)
+	visit = func(i int) {
+		if visited[i] {
+			return
+		}
 		o := r.items[i]
-		if state[i] == 1 {
-			if hard && from.host == i {
-				from.fail("QUALIFICATION_LOOP", "Qualification chain has loop that contains relation '%s'", from.hostRel.raw)
-				from.host = -1
-			}
-			return
-		}
-		if state[i] == 2 {
-			return
-		}
-		state[i] = 1
+		visited[i] = true
 		if o.host >= 0 {
-			visit(o.host, true, o)
+			visit(o.host)
 		}
 		for _, ref := range o.refs {
-			visit(ref.to.main, false, o)
+			visit(ref.to.main)
 		}
-		state[i] = 2
 		out = append(out, o)
 	}
 	for i := range r.items {
-		visit(i, false, r.items[i])
+		visit(i)
 	}
 	// References may pull an item before its host when both form a circle:
 	// a stable sort by depth of the host chain repairs that.
@@ -46,4 +39,25 @@ func (r *run) order() []*outcome {
 		sort.SliceStable(out, func(i, j int) bool { return depth(out[i]) < depth(out[j]) })
 	}
 	return out
+}
+
+// breakLoops fails every item whose chain of hosts leads back to itself.
+func (r *run) breakLoops() {
+	var looped []*outcome
+	for _, o := range r.items {
+		at := o
+		for range r.items {
+			if at.host < 0 {
+				break
+			}
+			if at = r.items[at.host]; at == o {
+				looped = append(looped, o)
+				break
+			}
+		}
+	}
+	for _, o := range looped {
+		o.fail("QUALIFICATION_LOOP", "Qualification chain has loop that contains relation '%s'", o.hostRel.raw)
+		o.host = -1
+	}
 }
