@@ -101,10 +101,11 @@ func (f *fetching) settle(ctx workflow.Context) {
 	_ = f.future.Get(dctx, nil) // cancelled, failed or staged: the next run sees which
 }
 
-// writePage writes what a page has to write and counts its outcomes.
+// writePage writes what a page has to write and counts its outcomes. The write
+// answers for the whole page, those included that staging gave.
 func (r *syncRun) writePage(ctx workflow.Context, page contract.PageRef) error {
-	r.Counters.Add(page.Counters)
 	if page.ToWrite == 0 {
+		r.Counters.Add(page.Counters)
 		return nil
 	}
 	var res contract.WritePageResult

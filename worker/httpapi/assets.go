@@ -120,6 +120,10 @@ func (s *Server) explain(r *http.Request, f found) (contract.ExplainView, error)
 		Key: rec.Key, Schedule: rec.Schedule, Target: rec.Target, Name: f.body.Name, Revision: f.body.Revision, Cleansing: f.body.Clean,
 		Class: rec.Class, Outcome: rec.Outcome, Reason: rec.Reason, SysID: f.link.SysID, Origin: f.link.Origin, Parts: f.body.Parts,
 	}
+	if d := f.body.Decision; d.Class == "" && d.Skip == "" { // the asset could not even be read
+		view.Trace = classify.Trace{Decision: classify.Decision{Skip: "the asset cannot be understood"}, Losers: []classify.Loser{}}
+		return view, nil
+	}
 	setup, err := s.opts.Settings.Of(r.Context(), f.body.Revision, rec.Schedule)
 	if err != nil {
 		return view, err

@@ -47,7 +47,7 @@ type WritePageInput struct {
 	Page int64   `json:"page"`
 }
 
-// WritePageResult counts what the write gave; outcomes are in the store.
+// WritePageResult counts the outcomes of the whole page; they are in the store.
 type WritePageResult struct {
 	Counters record.Counters `json:"counters"`
 	Calls    int64           `json:"calls"`
