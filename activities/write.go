@@ -377,10 +377,13 @@ func (w *pageWriter) send(ctx context.Context, p *payload.Payload) error {
 // may pass by itself is left to another attempt of the activity.
 func (w *pageWriter) rejected(ctx context.Context, p *payload.Payload, cause error) error {
 	var e *servicenow.Error
-	if !errors.As(cause, &e) || (e.Kind() != servicenow.KindInvalidRequest && e.Kind() != servicenow.KindTooLarge) {
+	if !errors.As(cause, &e) || !wholeRejected(e) {
 		return cause
 	}
 	a, b, ok := payload.Halve(p)
+	if !ok && e.Code == servicenow.CodeCancelled {
+		return cause
+	}
 	if !ok {
 		return w.settle(ctx, p.ID, []store.Settlement{{Key: p.Records()[0], Outcome: record.Rejected, Reason: e.Error()}})
 	}
@@ -449,6 +452,12 @@ func (w *pageWriter) settle(ctx context.Context, intent string, out []store.Sett
 	}
 	w.settled.Add(int64(len(out)))
 	return nil
+}
+
+// wholeRejected reports whether a smaller payload may pass: the target refused
+// this one, or cancelled it for the time it took.
+func wholeRejected(e *servicenow.Error) bool {
+	return e.Kind() == servicenow.KindInvalidRequest || e.Kind() == servicenow.KindTooLarge || e.Code == servicenow.CodeCancelled
 }
 
 func pause(ctx context.Context, d time.Duration) error {

@@ -288,6 +288,7 @@ func (w *wireItem) convert() payload.ItemAnswer {
 		a.Errors = append(a.Errors, messages(rel.Errors)...)
 		a.Warnings = append(a.Warnings, messages(rel.Warnings)...)
 		a.Info = append(a.Info, messages(rel.Info)...)
+		a.RelatedChanged = a.RelatedChanged || rel.Operation == payload.OpInsert || rel.Operation == payload.OpUpdate
 	}
 	return a
 }

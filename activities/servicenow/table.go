@@ -74,17 +74,17 @@ func (c *Client) scan(ctx context.Context, table string, q TableQuery, last *Met
 				return false
 			}
 		}
+		if p.left -= q.Limit; meta.Total >= 0 {
+			p.left = meta.Total - p.offset - q.Limit
+		}
 		switch {
-		case meta.Total >= 0 && p.offset+q.Limit >= meta.Total:
+		case meta.Total >= 0 && p.left <= 0:
 			return true // the page covered all that was left
 		case meta.Total < 0 && p.count && len(rows) < q.Limit:
 			return true // this server does not count
 		}
 		if len(rows) == 0 { // a whole page of rows that the user may not see
-			if meta.Total >= 0 {
-				p.offset += q.Limit
-			}
-			p.count = true
+			p.offset, p.count = p.offset+q.Limit, true
 			continue
 		}
 		key := rows[len(rows)-1]["sys_id"]
@@ -92,7 +92,7 @@ func (c *Client) scan(ctx context.Context, table string, q TableQuery, last *Met
 			yield(nil, &Error{Op: "read " + table, Status: meta.Status, Message: "the pages do not advance: the table has no sys_id, or the query was ignored", kind: KindInvalidRequest})
 			return false
 		}
-		p.after, p.offset, p.count = key, 0, len(rows) < q.Limit
+		p.after, p.offset, p.count = key, 0, len(rows) < q.Limit || p.left <= q.Limit
 	}
 }
 
@@ -103,6 +103,7 @@ type page struct {
 	after  string
 	offset int
 	count  bool // ask how many rows there are, which costs the instance a count
+	left   int  // rows behind the page before, as far as known
 }
 
 func (c *Client) page(ctx context.Context, p page) ([]Row, Meta, error) {

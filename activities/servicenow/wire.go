@@ -67,10 +67,10 @@ func (l *list[T]) UnmarshalJSON(b []byte) error {
 	*l = nil
 	if b[0] != '[' {
 		var one T
-		if b[0] == 'n' || bytes.Equal(b, []byte(`""`)) || bytes.Equal(b, []byte(`{}`)) || json.Unmarshal(b, &one) != nil {
-			return nil
+		empty := b[0] == 'n' || bytes.Equal(b, []byte(`""`)) || bytes.Equal(b, []byte(`{}`))
+		if !empty && json.Unmarshal(b, &one) == nil {
+			*l = list[T]{one}
 		}
-		*l = list[T]{one}
 		return nil
 	}
 	var whole []T
@@ -197,7 +197,7 @@ type wireItem struct {
 
 // wireRelated is the answer to a lookup or related row of an item.
 type wireRelated struct {
-	ClassName text              `json:"className"`
+	Operation text              `json:"operation"`
 	Errors    list[wireMessage] `json:"errors"`
 	Warnings  list[wireMessage] `json:"warnings"`
 	Info      list[wireMessage] `json:"info"`

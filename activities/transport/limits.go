@@ -54,6 +54,13 @@ func integer(h http.Header, name string) int {
 	return n
 }
 
+// Numbers in this range are instants in Unix time: no vendor asks for a wait of
+// thirty years.
+const (
+	unixFrom = 1e9
+	unixTo   = 1e11
+)
+
 func wait(v string, now time.Time) time.Duration {
 	v = strings.TrimSpace(v)
 	if v == "" {
@@ -63,6 +70,8 @@ func wait(v string, now time.Time) time.Duration {
 		switch {
 		case s <= 0 || s != s:
 			return 0
+		case s > unixFrom: // an instant, as ServiceNow sends it, not a duration
+			return max(0, min(time.Unix(int64(min(s, unixTo)), 0).Sub(now), maxWait))
 		case s > maxWait.Seconds():
 			return maxWait
 		}

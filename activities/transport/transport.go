@@ -151,12 +151,12 @@ func network(o Options) (*http.Transport, error) {
 // RoundTrip implements http.RoundTripper. Errors never hold a secret.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if !t.allowed(req.URL) {
-		return nil, &HostNotAllowedError{Host: req.URL.Host}
+		return nil, unsent(req, &HostNotAllowedError{Host: req.URL.Host})
 	}
 	key := req.URL.Host + req.URL.Path
 	release, err := t.limiter.acquire(req.Context(), key)
 	if err != nil {
-		return nil, err
+		return nil, unsent(req, err)
 	}
 	ctx, cancel := context.WithTimeout(req.Context(), t.o.Timeout)
 	req = req.Clone(ctx)
@@ -189,6 +189,14 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	res.Body = body
 	return res, nil
+}
+
+// unsent closes the body of a request that is not sent, as a RoundTripper must.
+func unsent(req *http.Request, err error) error {
+	if req.Body != nil {
+		return errors.Join(err, req.Body.Close())
+	}
+	return err
 }
 
 // allowed reports whether a host may be dialled.
