@@ -2,12 +2,13 @@ package qualys
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"math"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/goccy/go-json"
 )
 
 // Qualys answers numbers as strings and the reverse, dates in three forms, and
@@ -38,6 +39,9 @@ func (t *text) UnmarshalJSON(b []byte) error {
 type integer int64
 
 func (n *integer) UnmarshalJSON(b []byte) error {
+	if len(b) == 0 {
+		return nil
+	}
 	s := strings.Trim(string(b), `"`)
 	if s == "null" || s == "" {
 		return nil
