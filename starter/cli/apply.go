@@ -4,11 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 	enumspb "go.temporal.io/api/enums/v1"
@@ -22,110 +17,26 @@ import (
 	"github.com/qbridge/qbridge/workflows/contract"
 )
 
-func (a *app) validateCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "validate FILE|DIRECTORY...",
-		Short: "Check a configuration without applying it",
-		Long: `validate checks a configuration: keys, values, references between its parts, rules.
-It makes no call and needs neither Temporal nor a worker.`,
-		Args: cobra.MinimumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
-			cfg, _, err := load(args)
-			if err != nil {
-				return err
-			}
-			problems := cfg.Validate()
-			out := struct {
-				Valid    bool             `json:"valid"`
-				Problems []config.Problem `json:"problems"`
-			}{len(problems) == 0, append([]config.Problem{}, problems...)}
-			err = a.print(out, func(p view.Printer) {
-				for _, pr := range problems {
-					p.Line("%s", pr)
-				}
-				if len(problems) == 0 {
-					p.Line("valid: %d sources, %d targets, %d schedules", len(cfg.Qualys), len(cfg.ServiceNow), len(cfg.Schedules))
-				}
-			})
-			if err == nil && len(problems) > 0 {
-				return &ExitError{Code: ExitUsage}
-			}
-			return err
-		},
-	}
-}
-
-// load reads and merges configuration files; a directory stands for its *.yaml
-// and *.yml files.
-func load(paths []string) (*config.Config, []byte, error) {
-	var files []string
-	for _, p := range paths {
-		info, err := os.Stat(p)
-		if err != nil {
-			return nil, nil, usage("configuration %s: %v", p, errors.Unwrap(err))
-		}
-		if !info.IsDir() {
-			files = append(files, p)
-			continue
-		}
-		err = filepath.WalkDir(p, func(path string, d fs.DirEntry, err error) error {
-			if ext := filepath.Ext(path); err == nil && !d.IsDir() && (ext == ".yaml" || ext == ".yml") {
-				files = append(files, path)
-			}
-			return err
-		})
-		if err != nil {
-			return nil, nil, usage("configuration %s: %v", p, err)
-		}
-	}
-	if len(files) == 0 {
-		return nil, nil, usage("no *.yaml file in %s", strings.Join(paths, ", "))
-	}
-	slices.Sort(files)
-	var docs []*config.Config
-	var raw []byte
-	for _, f := range files {
-		data, err := os.ReadFile(f)
-		if err != nil {
-			return nil, nil, usage("configuration: %v", err)
-		}
-		doc, err := config.Decode(f, data)
-		if err != nil {
-			return nil, nil, &ExitError{Code: ExitUsage, Err: err}
-		}
-		docs, raw = append(docs, doc), data
-	}
-	if len(docs) == 1 { // keep the author's comments
-		return docs[0], raw, nil
-	}
-	merged := config.Merge(docs...)
-	raw, err := config.Canonical(merged)
-	return merged, raw, err
-}
-
 func (a *app) applyCommand() *cobra.Command {
 	var author string
 	var skip bool
 	cmd := &cobra.Command{
-		Use:   "apply FILE|DIRECTORY...",
+		Use:   "apply FILE|DIRECTORY|-...",
 		Short: "Store a configuration as the active revision and its schedules in Temporal",
 		Long: `apply checks a configuration, tests its connections, stores it as an immutable
 revision, makes it active, and creates or updates the Temporal schedules. Workers
 take it up within seconds. Nothing is stored when anything is wrong.
 
+A schedule that somebody changed by hand is mended; a pause that an operator set
+stays. Schedules that left the configuration are paused, not deleted.
+
 The same with the temporal CLI (schedules aside):
   temporal workflow execute --type ApplyConfig --task-queue qbridge --workflow-id config --input '{"document":"…"}'`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			cfg, doc, err := load(args)
+			cfg, doc, err := a.valid(args)
 			if err != nil {
 				return err
-			}
-			if problems := cfg.Validate(); len(problems) > 0 {
-				for _, p := range problems {
-					fmt.Fprintln(a.Stderr, "qbridge:", view.Clean(p.String()))
-				}
-				return &ExitError{Code: ExitUsage}
 			}
 			return a.apply(cmd.Context(), cfg, contract.ApplyInput{Document: string(doc), Author: author, SkipChecks: skip})
 		},
@@ -133,6 +44,13 @@ The same with the temporal CLI (schedules aside):
 	cmd.Flags().StringVar(&author, "author", a.Getenv("USER"), "who applies it, for the record")
 	cmd.Flags().BoolVar(&skip, "skip-checks", false, "store the revision although a connection test fails")
 	return cmd
+}
+
+// applied is what `apply -o json` prints.
+type applied struct {
+	contract.ApplyResult
+	Schedules []schedule.Change `json:"schedules"`
+	Notes     []string          `json:"notes,omitempty"`
 }
 
 func (a *app) apply(ctx context.Context, cfg *config.Config, in contract.ApplyInput) error {
@@ -144,64 +62,79 @@ func (a *app) apply(ctx context.Context, cfg *config.Config, in contract.ApplyIn
 	if err := a.polled(ctx, c); err != nil {
 		return err
 	}
+	res, err := applyRevision(ctx, c, in)
+	if err != nil {
+		return err
+	}
+	if len(res.Problems) > 0 {
+		return a.refused(res)
+	}
+	out := applied{ApplyResult: res, Schedules: []schedule.Change{}}
+	if err := a.register(ctx, c); err != nil {
+		out.Notes = append(out.Notes, "search attributes are not registered, so Temporal cannot list runs by them: "+err.Error())
+	}
+	changes, err := schedule.Apply(ctx, c.ScheduleClient(), cfg)
+	out.Schedules = append(out.Schedules, changes...)
+	if err != nil {
+		return &ExitError{Code: ExitFailed, Err: fmt.Errorf("revision %s is active, but not all its schedules are in Temporal; apply it again: %w", res.Revision, err)}
+	}
+	return a.print(out, func(p view.Printer) { printApplied(p, out) })
+}
+
+// applyRevision runs ApplyConfig. Problems are in the result, not an error.
+func applyRevision(ctx context.Context, c client.Client, in contract.ApplyInput) (contract.ApplyResult, error) {
+	var res contract.ApplyResult
 	run, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID: contract.ConfigWorkflowID, TaskQueue: contract.QueueMain, WorkflowExecutionErrorWhenAlreadyStarted: true,
 		StaticSummary: "apply configuration",
 	}, contract.ApplyConfig, in)
 	var started *serviceerror.WorkflowExecutionAlreadyStarted
 	if errors.As(err, &started) {
-		return &ExitError{Code: ExitFailed, Err: errors.New("another apply is running: wait for it, or see `temporal workflow show -w config`")}
+		return res, &ExitError{Code: ExitFailed, Err: errors.New("another apply is running: wait for it, or see `temporal workflow show -w config`")}
 	}
 	if err != nil {
-		return failed("apply", err)
+		return res, failed("apply", err)
 	}
-	var res contract.ApplyResult
 	if err := run.Get(ctx, &res); err != nil {
-		return failed("apply", err)
+		return res, failed("apply", err)
 	}
-	if len(res.Problems) > 0 {
-		return a.refused(res)
-	}
-	notes := []string{}
-	if err := register(ctx, c); err != nil {
-		notes = append(notes, "search attributes are not registered, so runs cannot be listed by them: "+err.Error())
-	}
-	changes, err := schedule.Apply(ctx, c.ScheduleClient(), cfg)
-	if err != nil {
-		return failed("apply schedules", err)
-	}
-	return a.print(res, func(p view.Printer) {
-		for _, ch := range res.Checks {
+	return res, nil
+}
+
+func printApplied(p view.Printer, res applied) {
+	for _, ch := range res.Checks {
+		if ch.OK {
 			p.Line("  %-12s %-18s %s", ch.Connection, ch.Capability, ch.Message)
-		}
-		for _, ch := range changes {
-			p.Line("  schedule     %-18s %s", ch.Name, ch.What)
-		}
-		for _, n := range notes {
-			p.Line("note: %s", n)
-		}
-		if res.Changed {
-			p.Line("revision %s is active", res.Revision)
 		} else {
-			p.Line("revision %s is active already: nothing changed", res.Revision)
+			p.Line("  %-12s %-18s FAILED: %s; %s", ch.Connection, ch.Capability, ch.Message, ch.Remedy)
 		}
-	})
+	}
+	for _, ch := range res.Schedules {
+		p.Line("  schedule     %-18s %s", ch.Name, ch.Done())
+		if ch.Held != "" {
+			p.Line("               %-18s %s; let it run with: temporal schedule toggle --unpause --schedule-id %s", "", ch.Held, schedule.ID(ch.Name))
+		}
+	}
+	for _, n := range res.Notes {
+		p.Line("note: %s", n)
+	}
+	if res.Changed {
+		p.Line("revision %s is active", res.Revision)
+	} else {
+		p.Line("revision %s is active already: nothing changed", res.Revision)
+	}
 }
 
 // refused prints why a configuration was not applied.
 func (a *app) refused(res contract.ApplyResult) error {
 	if a.output == "json" {
-		if err := view.New(a.Stdout, false).JSON(res); err != nil {
+		if err := a.print(applied{ApplyResult: res, Schedules: []schedule.Change{}}, nil); err != nil {
 			return err
 		}
 		return &ExitError{Code: ExitUsage}
 	}
 	for _, p := range res.Problems {
-		line := p.Place + ": " + p.Message
-		if p.Remedy != "" {
-			line += "; " + p.Remedy
-		}
-		fmt.Fprintln(a.Stderr, "qbridge:", view.Clean(line))
+		fmt.Fprintln(a.Stderr, "qbridge:", view.Clean(config.Problem(p).String()))
 	}
 	return &ExitError{Code: ExitUsage}
 }
@@ -219,7 +152,7 @@ func (a *app) polled(ctx context.Context, c client.Client) error {
 }
 
 // register makes our search attributes known to the namespace.
-func register(ctx context.Context, c client.Client) error {
+func (a *app) register(ctx context.Context, c client.Client) error {
 	attrs := map[string]enumspb.IndexedValueType{}
 	for name, kind := range contract.SearchAttributes() {
 		attrs[name] = enumspb.INDEXED_VALUE_TYPE_KEYWORD
@@ -227,11 +160,15 @@ func register(ctx context.Context, c client.Client) error {
 			attrs[name] = enumspb.INDEXED_VALUE_TYPE_INT
 		}
 	}
-	ns, err := namespace(ctx, c)
+	opts, err := a.clientOptions()
 	if err != nil {
 		return err
 	}
-	known, err := c.OperatorService().ListSearchAttributes(ctx, &operatorservice.ListSearchAttributesRequest{Namespace: ns})
+	namespace := opts.Namespace
+	if namespace == "" {
+		namespace = client.DefaultNamespace
+	}
+	known, err := c.OperatorService().ListSearchAttributes(ctx, &operatorservice.ListSearchAttributesRequest{Namespace: namespace})
 	if err != nil {
 		return err
 	}
@@ -241,7 +178,7 @@ func register(ctx context.Context, c client.Client) error {
 	if len(attrs) == 0 {
 		return nil
 	}
-	_, err = c.OperatorService().AddSearchAttributes(ctx, &operatorservice.AddSearchAttributesRequest{Namespace: ns, SearchAttributes: attrs})
+	_, err = c.OperatorService().AddSearchAttributes(ctx, &operatorservice.AddSearchAttributesRequest{Namespace: namespace, SearchAttributes: attrs})
 	return err
 }
 

@@ -2,11 +2,9 @@ package cli
 
 import (
 	"net/url"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/qbridge/qbridge/domain/config"
 	"github.com/qbridge/qbridge/starter/view"
 	"github.com/qbridge/qbridge/workflows/contract"
 )
@@ -48,5 +46,3 @@ func (a *app) assetSub(name, short, long string, run func(url.Values, *cobra.Com
 	cmd.Flags().StringVar(&source, "source", "", "Qualys connection (default: all)")
 	return cmd
 }
-
-func parseAge(s string) (time.Duration, error) { return config.ParseDuration(s) }

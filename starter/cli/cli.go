@@ -35,6 +35,7 @@ type Env struct {
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 	Getenv         func(string) string
+	Environment    func() []string // all variables, as os.Environ; may be nil
 	Now            func() time.Time
 	Terminal       bool // Stdout is a terminal
 	HTTP           *http.Client
@@ -47,7 +48,7 @@ type Env struct {
 // System is the environment of the process.
 func System() Env {
 	return Env{
-		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, Now: time.Now,
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, Environment: os.Environ, Now: time.Now,
 		Terminal: isatty.IsTerminal(os.Stdout.Fd()),
 		HTTP:     &http.Client{Timeout: 60 * time.Second},
 		Dial:     client.DialContext,
@@ -126,13 +127,13 @@ records, 4 drift.`,
 	root.SetOut(env.Stdout)
 	root.SetErr(env.Stderr)
 	root.PersistentFlags().StringVarP(&a.output, "output", "o", "table", "table or json")
-	root.AddCommand(a.validateCommand(), a.applyCommand(), a.runCommand(), a.assetCommand(), a.versionCommand())
+	root.AddCommand(a.validateCommand(), a.applyCommand(), a.diffCommand(), a.runCommand(), a.assetCommand(), a.versionCommand())
 	return root
 }
 
 // print writes a value as JSON, or calls table.
 func (a *app) print(v any, table func(p view.Printer)) error {
-	p := view.New(a.Stdout, a.Terminal)
+	p := view.New(a.Stdout, a.Terminal).WithClock(a.Now)
 	if a.output == "json" {
 		return p.JSON(v)
 	}

@@ -44,12 +44,9 @@ func (a *app) stack() stackFile {
 // temporal connects to Temporal: TEMPORAL_* and its profile, else the local
 // stack, else localhost.
 func (a *app) temporal(ctx context.Context) (client.Client, error) {
-	opts, err := envconfig.LoadDefaultClientOptions()
+	opts, err := a.clientOptions()
 	if err != nil {
-		return nil, usage("TEMPORAL_*: %v", err)
-	}
-	if a.Getenv("TEMPORAL_ADDRESS") == "" && a.Getenv("TEMPORAL_PROFILE") == "" && opts.HostPort == "" {
-		opts.HostPort = a.stack().Temporal.Address
+		return nil, err
 	}
 	opts.Logger = log.NewStructuredLogger(slog.New(slog.DiscardHandler))
 	opts.Identity = "qbridge-cli"
@@ -62,6 +59,41 @@ func (a *app) temporal(ctx context.Context) (client.Client, error) {
 		return nil, &ExitError{Code: ExitFailed, Err: fmt.Errorf("no Temporal server at %s: start one (make run), or set TEMPORAL_ADDRESS", address)}
 	}
 	return c, nil
+}
+
+// clientOptions reads TEMPORAL_* and its profile; an address that neither names
+// is that of the local stack.
+func (a *app) clientOptions() (client.Options, error) {
+	opts, err := envconfig.LoadClientOptions(envconfig.LoadClientOptionsRequest{EnvLookup: lookup(a.Env)})
+	if err != nil {
+		return opts, usage("TEMPORAL_*: %v", err)
+	}
+	if opts.HostPort == "" {
+		local := a.stack().Temporal
+		opts.HostPort = local.Address
+		if opts.Namespace == "" {
+			opts.Namespace = local.Namespace
+		}
+	}
+	return opts, nil
+}
+
+// lookup lets envconfig read the environment of an invocation, not that of the
+// process.
+type lookup Env
+
+// Environ is only asked for TEMPORAL_GRPC_META_*.
+func (l lookup) Environ() []string {
+	if l.Environment == nil {
+		return nil
+	}
+	return l.Environment()
+}
+
+// LookupEnv treats an empty variable as unset.
+func (l lookup) LookupEnv(name string) (string, bool) {
+	v := l.Getenv(name)
+	return v, v != ""
 }
 
 // maxAnswer bounds an answer of the read API.
@@ -94,18 +126,39 @@ func (a *app) get(ctx context.Context, path string, query url.Values, out any) e
 	defer func() { _ = res.Body.Close() }()
 	body := io.LimitReader(res.Body, maxAnswer)
 	if res.StatusCode != http.StatusOK {
-		var e contract.ErrorView
-		if json.NewDecoder(body).Decode(&e) != nil || e.Error == "" {
-			return &ExitError{Code: ExitFailed, Err: fmt.Errorf("the worker at %s answered %s", base, res.Status)}
-		}
-		text := e.Error
-		if e.Remedy != "" {
-			text += "; " + e.Remedy
-		}
-		return &ExitError{Code: ExitFailed, Err: errors.New(text)}
+		return &ExitError{Code: ExitFailed, Err: refusal(base, res, body)}
 	}
 	if err := json.NewDecoder(body).Decode(out); err != nil {
 		return &ExitError{Code: ExitFailed, Err: fmt.Errorf("the answer of %s cannot be read: %w", base, err)}
 	}
 	return nil
+}
+
+// apiError is an error answer of the read API.
+type apiError struct {
+	Status int
+	text   string
+}
+
+func (e *apiError) Error() string { return e.text }
+
+// refusal reads an error answer: its own words and remedy, else the status.
+func refusal(base string, res *http.Response, body io.Reader) error {
+	var e contract.ErrorView
+	if json.NewDecoder(body).Decode(&e) != nil || e.Error == "" {
+		e.Error = fmt.Sprintf("the worker at %s answered %s", base, res.Status)
+		if res.StatusCode == http.StatusUnauthorized {
+			e.Remedy = "set QBRIDGE_API_TOKEN to the worker's token"
+		}
+	}
+	if e.Remedy != "" {
+		e.Error += "; " + e.Remedy
+	}
+	return &apiError{Status: res.StatusCode, text: e.Error}
+}
+
+// notFound reports whether the read API knows of no such thing.
+func notFound(err error) bool {
+	var e *apiError
+	return errors.As(err, &e) && e.Status == http.StatusNotFound
 }

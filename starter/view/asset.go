@@ -80,28 +80,48 @@ func (p Printer) Explain(list contract.ExplainList) {
 
 func (p Printer) explain(e *contract.ExplainView) {
 	p.Line("asset %s %q in schedule %s", e.Key, e.Name, e.Schedule)
+	p.Line("→ %s", conclusion(e))
 	p.Line("")
+	p.cleansing(e)
+	p.decision(e)
+	if len(e.Identification) > 0 {
+		p.identification(e)
+	}
+	p.Line("")
+	p.Line("CI        %s", ciOf(e.SysID, e.Target, e.Origin))
+	p.Line("outcome   %s%s", dash(string(e.Outcome)), because(e.Reason))
+}
+
+func (p Printer) cleansing(e *contract.ExplainView) {
+	if len(e.Cleansing) == 0 {
+		return
+	}
 	rows := make([][]string, 0, len(e.Cleansing))
 	for _, s := range e.Cleansing {
 		rows = append(rows, []string{"  " + s.Field, dash(s.Raw), dash(s.Clean)})
 	}
 	p.table([]string{"  VALUE", "QUALYS SAYS", "CLEANSED"}, rows)
 	p.Line("")
-	p.decision(e)
-	if len(e.Identification) > 0 {
-		p.Line("")
-		p.Line("IRE: %s, %s", orElse(e.Operation, "identified"), identifiedBy(e))
-		for _, at := range e.Identification {
-			name := at.Identifier
-			if name == "" {
-				name = "source key"
-			}
-			p.Line("  %-10s %s [%s]%s", at.Result, name, strings.Join(at.Attributes, ", "), onTable(at.Table))
-		}
-	}
+}
+
+func (p Printer) identification(e *contract.ExplainView) {
 	p.Line("")
-	p.Line("CI        %s", ciOf(e.SysID, e.Target, e.Origin))
-	p.Line("outcome   %s%s", dash(string(e.Outcome)), because(e.Reason))
+	p.Line("IRE: %s, %s", orElse(e.Operation, "identified"), identifiedBy(e))
+	for _, at := range e.Identification {
+		p.Line("  %-10s %s [%s]%s", at.Result, orElse(at.Identifier, "source key"), strings.Join(at.Attributes, ", "), onTable(at.Table))
+	}
+}
+
+// conclusion is the whole story in a line: what it is, what became of it.
+func conclusion(e *contract.ExplainView) string {
+	s := orElse(e.Trace.Decision.Class, "no class")
+	if e.Outcome != "" {
+		s += ", " + string(e.Outcome) + because(e.Reason)
+	}
+	if e.SysID != "" {
+		s += ", CI " + e.SysID
+	}
+	return s
 }
 
 // decision prints the winning rule and why every other one lost.

@@ -22,21 +22,43 @@ type Progress struct {
 const plainEvery = 5 * time.Second
 
 // Progress returns a progress display.
-func (p Printer) Progress() *Progress { return &Progress{p: p, began: time.Now()} }
+func (p Printer) Progress() *Progress { return &Progress{p: p, began: p.now()} }
 
 // Show shows a status.
 func (g *Progress) Show(s contract.RunStatus) {
-	line := progressLine(s, time.Since(g.began), g.p.terminal)
+	line := progressLine(s, g.elapsed(s), g.p.terminal)
 	if g.p.terminal {
 		fmt.Fprintf(g.p.w, "\r\033[K%s", line)
 		g.open = true
 		return
 	}
-	if s.Stage == g.last && time.Since(g.printed) < plainEvery {
+	if s.Stage == g.last && g.p.now().Sub(g.printed) < plainEvery {
 		return
 	}
-	g.last, g.printed = s.Stage, time.Now()
+	g.last, g.printed = s.Stage, g.p.now()
 	fmt.Fprintln(g.p.w, line)
+}
+
+// elapsed is how long the run takes so far; somebody may begin to watch late.
+func (g *Progress) elapsed(s contract.RunStatus) time.Duration {
+	if s.StartedAt.IsZero() || s.StartedAt.After(g.began) {
+		return g.p.now().Sub(g.began)
+	}
+	return g.p.now().Sub(s.StartedAt)
+}
+
+// Waiting shows why nothing is known of the run, once until that changes.
+func (g *Progress) Waiting(why string) {
+	if g.last == why {
+		return
+	}
+	g.last = why
+	if g.p.terminal {
+		fmt.Fprintf(g.p.w, "\r\033[K%s", flat(why))
+		g.open = true
+		return
+	}
+	fmt.Fprintln(g.p.w, flat(why))
 }
 
 // Last shows the final state of a run.
@@ -44,7 +66,8 @@ func (g *Progress) Last(r contract.RunResult) {
 	if r.Status == "skipped" {
 		return
 	}
-	g.Show(contract.RunStatus{Stage: "done", Counters: r.Counters, Total: r.Fetched, Pages: r.Pages})
+	began := g.p.now().Add(-time.Duration(r.DurationSeconds * float64(time.Second)))
+	g.Show(contract.RunStatus{Stage: "done", StartedAt: began, Counters: r.Counters, Total: r.Fetched, Pages: r.Pages})
 }
 
 // End ends the display.
@@ -84,5 +107,5 @@ func progressLine(s contract.RunStatus, elapsed time.Duration, bar bool) string 
 	if s.Waiting != "" {
 		fmt.Fprintf(&b, " — waiting for %s", s.Waiting)
 	}
-	return Clean(b.String())
+	return flat(b.String())
 }

@@ -62,6 +62,22 @@ func (p Printer) Result(r contract.RunResult, reasons []contract.ReasonCount) {
 	p.reasons(reasons)
 }
 
+// Next prints the commands that answer the next question about a finished run.
+func (p Printer) Next(r contract.RunResult) {
+	if r.Status == "skipped" || r.Run == "" {
+		return
+	}
+	p.Line("")
+	for _, o := range []record.Outcome{record.Failed, record.Rejected} {
+		if r.Of(o) > 0 {
+			p.Line("next: qbridge run show %s --outcome %s", r.Run, o)
+			p.Line("      qbridge asset explain ASSET-ID")
+			return
+		}
+	}
+	p.Line("next: qbridge run show %s", r.Run)
+}
+
 func seconds(s float64) string {
 	return time.Duration(s * float64(time.Second)).Round(100 * time.Millisecond).String()
 }

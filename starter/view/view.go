@@ -9,6 +9,7 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
+	"time"
 	"unicode"
 )
 
@@ -16,10 +17,17 @@ import (
 type Printer struct {
 	w        io.Writer
 	terminal bool
+	now      func() time.Time
 }
 
 // New returns a printer. terminal allows a progress line that rewrites itself.
-func New(w io.Writer, terminal bool) Printer { return Printer{w: w, terminal: terminal} }
+func New(w io.Writer, terminal bool) Printer { return Printer{w: w, terminal: terminal, now: time.Now} }
+
+// WithClock returns a printer that measures progress by another clock.
+func (p Printer) WithClock(now func() time.Time) Printer {
+	p.now = now
+	return p
+}
 
 // Clean removes control characters and direction overrides; line breaks stay.
 func Clean(s string) string {
@@ -27,16 +35,22 @@ func Clean(s string) string {
 		if r == '\n' || r == '\t' {
 			return r
 		}
-		if unicode.IsControl(r) || (r >= '\u202A' && r <= '\u202E') || (r >= '\u2066' && r <= '\u2069') {
+		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
 			return -1
 		}
 		return r
 	}, s)
 }
 
-// Line prints a formatted line.
+// flat is clean text on one line.
+func flat(s string) string {
+	return strings.NewReplacer("\n", " ", "\t", " ").Replace(Clean(s))
+}
+
+// Line prints a formatted line, and one only: a line break in a host name cannot
+// forge another.
 func (p Printer) Line(format string, args ...any) {
-	fmt.Fprintln(p.w, Clean(fmt.Sprintf(format, args...)))
+	fmt.Fprintln(p.w, strings.TrimRight(flat(fmt.Sprintf(format, args...)), " "))
 }
 
 // JSON prints a value as indented JSON.
@@ -53,12 +67,7 @@ func (p Printer) table(header []string, rows [][]string) {
 	fmt.Fprintln(tw, strings.Join(header, "\t"))
 	for _, r := range rows {
 		for i := range r {
-			r[i] = strings.Map(func(c rune) rune {
-				if c == '\t' || c == '\n' {
-					return ' '
-				}
-				return c
-			}, Clean(r[i]))
+			r[i] = flat(r[i])
 		}
 		fmt.Fprintln(tw, strings.Join(r, "\t"))
 	}
