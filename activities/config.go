@@ -19,7 +19,6 @@ type Config struct {
 	Store    store.Store
 	Settings *Settings
 	Vendors  Vendors
-	Temporal Temporal
 }
 
 // pickupPatience is how long a queue may be without pollers before a run that
@@ -111,11 +110,11 @@ func (c *Config) ConfigStore(ctx context.Context, in contract.ApplyInput) (contr
 func (c *Config) ConfigCheckQueue(ctx context.Context, in contract.CheckQueueInput) error {
 	deadline := time.Now().Add(pickupPatience)
 	for {
-		n, err := c.Temporal.Pollers(ctx, in.Queue)
+		polled, err := c.Store.Polled(ctx, in.Queue)
 		if err != nil {
 			return temporalError(err)
 		}
-		if n > 0 {
+		if polled {
 			return nil
 		}
 		if time.Now().After(deadline) {

@@ -33,6 +33,8 @@ type Inventory struct {
 
 // QualysCount counts the assets that a run will see.
 func (a *Inventory) QualysCount(ctx context.Context, in contract.CountInput) (contract.CountResult, error) {
+	ctx, stop := beat(ctx, heartbeatEvery, func() any { return nil })
+	defer stop()
 	src, err := a.Vendors.Qualys(ctx, in.Plan.Revision, in.Plan.Source)
 	if err != nil {
 		return contract.CountResult{}, temporalError(err)
@@ -60,6 +62,11 @@ func (a *Inventory) fetchPage(ctx context.Context, in contract.FetchPageInput) (
 	plan := in.Plan
 	page, err := a.Store.FindPage(ctx, plan.Run, plan.Epoch, plan.Enumeration, in.Cursor)
 	if err == nil {
+		if page.ToWrite == 0 { // the attempt before ended between staging and this
+			if _, err := a.Store.FinishPage(ctx, plan.Run, plan.Epoch, page.ID); err != nil {
+				return contract.PageRef{}, err
+			}
+		}
 		ref := pageRef(page)
 		ref.Adopted = true
 		return ref, nil

@@ -20,8 +20,6 @@ type Temporal interface {
 	// Running reports whether the chain of runs that began with firstRunID under
 	// the workflow id is still open.
 	Running(ctx context.Context, workflowID, firstRunID string) (bool, error)
-	// Pollers reports how many pollers a task queue has for activities.
-	Pollers(ctx context.Context, queue string) (int, error)
 	// HasAttributes reports whether the namespace knows our search attributes.
 	HasAttributes(ctx context.Context) (bool, error)
 }
@@ -45,7 +43,7 @@ func (l *Ledger) LedgerOpenRun(ctx context.Context, in contract.OpenRunInput) (c
 	open := store.OpenRun{
 		ID: in.Run, WorkflowID: in.WorkflowID,
 		Schedule: in.Schedule, Source: setup.Schedule.Source, Target: setup.Schedule.Target, Direction: setup.Schedule.Direction,
-		Revision: setup.Revision, Full: in.Full, Verify: in.Verify, RulesDigest: setup.RulesDigest,
+		Revision: setup.Revision, Full: in.Full || in.Verify, Verify: in.Verify, RulesDigest: setup.RulesDigest,
 		Overlap: time.Duration(setup.Properties.Overlap), ResumeWithin: time.Duration(setup.Properties.ResumeWithin),
 	}
 	plan := contract.RunPlan{
@@ -74,7 +72,7 @@ func (l *Ledger) LedgerOpenRun(ctx context.Context, in contract.OpenRunInput) (c
 	}
 	plan.Mode, plan.Since, plan.Cursor = string(opened.Mode), opened.Since, opened.Cursor
 	plan.Enumeration, plan.Epoch, plan.Resumed, plan.Verify = opened.Enumeration, opened.Epoch, opened.Resumed, opened.Verify
-	if opened.Mode == store.ModeIncremental { // a full run fetches them anyway
+	if opened.Mode == store.ModeIncremental || opened.Resumed { // a full run from the start fetches them anyway
 		plan.Retries = opened.Retries
 	}
 	links, err := l.Store.SampleLinks(ctx, in.Schedule, 1)
@@ -122,7 +120,7 @@ func outcomeOf(run store.Run) string {
 	switch {
 	case run.Status != store.RunCompleted:
 		return string(run.Status)
-	case run.Counters.Failed > 0:
+	case run.Counters.Failed+run.Counters.Rejected > 0:
 		return "partial"
 	default:
 		return "ok"

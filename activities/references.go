@@ -2,10 +2,12 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/samber/lo"
 
+	"github.com/qbridge/qbridge/activities/servicenow"
 	"github.com/qbridge/qbridge/activities/store"
 	"github.com/qbridge/qbridge/domain/cmdb"
 	"github.com/qbridge/qbridge/domain/payload"
@@ -67,7 +69,11 @@ func (w *pageWriter) resolveTable(ctx context.Context, table string, names map[s
 		id := found[name]
 		if id == "" && names[name].Create {
 			w.calls.Add(1)
-			if id, _, err = w.target.Client.CreateRow(ctx, table, map[string]string{"name": name}); err != nil {
+			id, _, err = w.target.Client.CreateRow(ctx, table, map[string]string{"name": name})
+			var e *servicenow.Error
+			if errors.As(err, &e) && (e.Kind() == servicenow.KindForbidden || e.Kind() == servicenow.KindInvalidRequest) {
+				id = "" // the column is left out; a company is not worth a run
+			} else if err != nil {
 				return err
 			}
 		}

@@ -73,7 +73,7 @@ func (s *Settings) Of(ctx context.Context, revision, schedule string) (*Setup, e
 	sched, ok := lo.Find(c.config.Schedules, func(s config.Schedule) bool { return s.Name == schedule })
 	if !ok {
 		names := lo.Map(c.config.Schedules, func(s config.Schedule, _ int) string { return s.Name })
-		return nil, &UserError{Message: fmt.Sprintf("revision %s has no schedule %q: it has %s", id, schedule, strings.Join(names, ", "))}
+		return nil, &UserError{Message: fmt.Sprintf("there is no schedule %q; revision %s has %s", schedule, id, strings.Join(names, ", "))}
 	}
 	return &Setup{
 		Revision: id, Schedule: sched, Properties: c.config.Properties,

@@ -17,7 +17,6 @@ import (
 // temporalClient is the part of the SDK's client that activities use.
 type temporalClient interface {
 	DescribeWorkflowExecution(ctx context.Context, workflowID, runID string) (*workflowservice.DescribeWorkflowExecutionResponse, error)
-	DescribeTaskQueue(ctx context.Context, taskqueue string, kind enumspb.TaskQueueType) (*workflowservice.DescribeTaskQueueResponse, error)
 	OperatorService() operatorservice.OperatorServiceClient
 }
 
@@ -41,15 +40,6 @@ func (t *TemporalServer) Running(ctx context.Context, workflowID, firstRunID str
 	}
 	info := d.GetWorkflowExecutionInfo()
 	return info.GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING && info.GetFirstRunId() == firstRunID, nil
-}
-
-// Pollers implements Temporal.
-func (t *TemporalServer) Pollers(ctx context.Context, queue string) (int, error) {
-	d, err := t.Client.DescribeTaskQueue(ctx, queue, enumspb.TASK_QUEUE_TYPE_ACTIVITY)
-	if err != nil {
-		return 0, fmt.Errorf("activities: describe task queue %s: %w", queue, err)
-	}
-	return len(d.GetPollers()), nil
 }
 
 // HasAttributes implements Temporal. A namespace that does not let us look has

@@ -2,7 +2,6 @@ package activities
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
@@ -30,8 +29,10 @@ type Write struct {
 // ServiceNowCheckLinks reads a sample of linked CIs. Links whose CI is gone are
 // dropped; any such link means that what the store remembers cannot be trusted.
 func (a *Write) ServiceNowCheckLinks(ctx context.Context, in contract.CheckLinksInput) (contract.CheckLinksResult, error) {
+	ctx, stop := beat(ctx, heartbeatEvery, func() any { return nil })
+	defer stop()
 	res, err := a.checkLinks(ctx, in.Plan)
-	return res, temporalError(err)
+	return res, temporalError(stopped(ctx, err))
 }
 
 func (a *Write) checkLinks(ctx context.Context, plan contract.RunPlan) (contract.CheckLinksResult, error) {
@@ -88,8 +89,8 @@ type pageWriter struct {
 	settled *atomic.Int64
 	calls   atomic.Int64
 
-	mu       sync.Mutex        // guards prior
-	prior    map[string]string // key → digest of an intent that was never answered
+	mu       sync.Mutex      // guards prior
+	prior    map[string]bool // records that an unanswered post may have written
 	links    map[string]store.Link
 	digests  map[string]string // key → payload digest
 	counters record.Counters
@@ -139,7 +140,7 @@ func (w *pageWriter) load(ctx context.Context) ([]payload.Input, error) {
 	if err != nil {
 		return nil, err
 	}
-	w.digests = make(map[string]string, len(rows))
+	w.digests, w.prior = make(map[string]string, len(rows)), map[string]bool{}
 	inputs := make([]payload.Input, 0, len(rows))
 	for _, row := range rows {
 		body, err := w.Bodies.Decode(row.Body)
@@ -152,14 +153,9 @@ func (w *pageWriter) load(ctx context.Context) ([]payload.Input, error) {
 	if w.links, err = w.Store.LinksOf(ctx, w.plan.Target, lo.Keys(w.digests)); err != nil {
 		return nil, err
 	}
-	intents, err := w.Store.Intents(ctx, w.page)
-	if err != nil {
-		return nil, err
-	}
-	w.prior = map[string]string{}
-	for _, i := range intents {
-		for key, digest := range i.Digests {
-			w.prior[key] = digest
+	for _, row := range rows {
+		if _, linked := w.links[row.Key]; row.Intent != "" && (!linked || row.Intent == row.PayloadDigest) {
+			w.prior[row.Key] = true
 		}
 	}
 	return inputs, nil
@@ -184,9 +180,12 @@ func (w *pageWriter) choose(ctx context.Context, records []payload.Input) ([]pay
 	}
 	for _, r := range records {
 		link, linked := w.links[r.Key]
-		if w.prior[r.Key] != "" && !linked { // we may have created it ourselves: IRE knows by its source key
+		if w.prior[r.Key] && !linked { // we may have created it ourselves: IRE knows by its source key
 			write = append(write, r)
 			continue
+		}
+		if w.plan.Verify && link.Origin == record.OriginMatched { // is it still there?
+			linked = false
 		}
 		decide(r, payload.MatchOf(linked, link.Origin), nil)
 	}
@@ -204,7 +203,7 @@ func (w *pageWriter) choose(ctx context.Context, records []payload.Input) ([]pay
 			decide(r, payload.MatchTheirs, link)
 		}
 	}
-	return write, w.settle(ctx, "", skipped)
+	return write, w.settle(ctx, skipped)
 }
 
 // ask returns, for records that the target already knows, a link to the CI.
@@ -216,18 +215,38 @@ func (w *pageWriter) ask(ctx context.Context, records []payload.Input) (map[stri
 	}
 	out := map[string]*store.Link{}
 	for _, p := range payload.Cut(bare, nil, nil, w.limits()) {
-		answer, err := w.post(ctx, &p, true)
-		if err != nil {
+		if err := w.askOne(ctx, &p, out); err != nil {
 			return nil, err
-		}
-		for i := range p.Items {
-			a := answer.Items[i]
-			if a.SysID != "" && a.Operation != payload.OpInsert && len(a.Errors) == 0 {
-				out[p.Items[i].Owner] = &store.Link{Target: w.plan.Target, Key: p.Items[i].Owner, SysID: a.SysID, Class: a.Class, Origin: record.OriginMatched}
-			}
 		}
 	}
 	return out, nil
+}
+
+// askOne asks about one payload; one that is refused as a whole is halved, and a
+// record that is refused alone counts as unknown: writing it tells the reason.
+func (w *pageWriter) askOne(ctx context.Context, p *payload.Payload, out map[string]*store.Link) error {
+	answer, err := w.post(ctx, p, true)
+	var e *servicenow.Error
+	if errors.As(err, &e) && wholeRejected(e) {
+		a, b, ok := payload.Halve(p)
+		if !ok {
+			return nil
+		}
+		if err := w.askOne(ctx, &a, out); err != nil {
+			return err
+		}
+		return w.askOne(ctx, &b, out)
+	}
+	if err != nil {
+		return err
+	}
+	for i := range p.Items {
+		a := answer.Items[i]
+		if a.SysID != "" && a.Operation != payload.OpInsert && len(a.Errors) == 0 {
+			out[p.Items[i].Owner] = &store.Link{Target: w.plan.Target, Key: p.Items[i].Owner, SysID: a.SysID, Class: a.Class, Origin: record.OriginMatched}
+		}
+	}
+	return nil
 }
 
 // post sends one payload and counts the call.
@@ -276,6 +295,10 @@ func (w *pageWriter) writeShared(ctx context.Context, records []payload.Input) (
 		return ids, nil
 	}
 	answer, err := w.post(ctx, p, false)
+	var e *servicenow.Error
+	if errors.As(err, &e) && wholeRejected(e) && e.Code != servicenow.CodeCancelled {
+		return ids, nil // the records that need the items fail, the others do not
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -293,180 +316,4 @@ func (w *pageWriter) writeShared(ctx context.Context, records []payload.Input) (
 		links = append(links, store.Link{Target: w.plan.Target, Key: p.Items[i].Key, SysID: a.SysID, Class: a.Class, Origin: origin})
 	}
 	return ids, w.Store.PutLinks(ctx, links)
-}
-
-// lanes sends the payloads, one lane beside the other, each in its order. The
-// first error ends all lanes after the post they are in.
-func (w *pageWriter) lanes(ctx context.Context, payloads []payload.Payload) error {
-	byLane := lo.GroupBy(payloads, func(p payload.Payload) int { return p.Lane })
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	var wg sync.WaitGroup
-	errs := make(chan error, len(byLane))
-	for _, lane := range byLane {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			for i := range lane {
-				if ctx.Err() != nil {
-					return
-				}
-				if err := w.send(ctx, &lane[i]); err != nil {
-					cancel(err)
-					errs <- err
-					return
-				}
-			}
-		}()
-	}
-	wg.Wait()
-	close(errs)
-	for err := range errs {
-		if !errors.Is(err, context.Canceled) {
-			return err
-		}
-	}
-	return context.Cause(ctx)
-}
-
-// lockTries is how often records that met a lock of the target are sent again.
-const lockTries = 3
-
-// send posts one payload: intent first, then the post, then the outcomes. A
-// payload that the target rejects as a whole is halved until the guilty record
-// stands alone.
-func (w *pageWriter) send(ctx context.Context, p *payload.Payload) error {
-	for try := 0; ; try++ {
-		intent := store.Intent{ID: p.ID, Page: w.page, Digests: lo.PickByKeys(w.digests, p.Records())}
-		if err := w.Store.BeginPayload(ctx, w.plan.Run, w.plan.Epoch, intent); err != nil {
-			return err
-		}
-		answer, err := w.post(ctx, p, false)
-		if err != nil {
-			return w.rejected(ctx, p, err)
-		}
-		results := payload.Attribute(p, answer, w.priorOf(p), w.linkedOf(p))
-		locked := map[string]bool{}
-		var out []store.Settlement
-		for i := range results {
-			if results[i].Retry && try < lockTries {
-				locked[results[i].Owner] = true
-				if results[i].Inserted { // the next answer will say that it exists
-					w.expect(results[i].Owner)
-				}
-				continue
-			}
-			s, err := w.settlement(&results[i])
-			if err != nil {
-				return err
-			}
-			out = append(out, s)
-		}
-		if err := w.settle(ctx, p.ID, out); err != nil || len(locked) == 0 {
-			return err
-		}
-		again := p.Only(fmt.Sprintf("%s.%d", p.ID, try+1), locked)
-		p = &again
-		if err := pause(ctx, time.Duration(try+1)*500*time.Millisecond); err != nil {
-			return err
-		}
-	}
-}
-
-// rejected handles a payload that the target refused as a whole. Anything that
-// may pass by itself is left to another attempt of the activity.
-func (w *pageWriter) rejected(ctx context.Context, p *payload.Payload, cause error) error {
-	var e *servicenow.Error
-	if !errors.As(cause, &e) || !wholeRejected(e) {
-		return cause
-	}
-	a, b, ok := payload.Halve(p)
-	if !ok && e.Code == servicenow.CodeCancelled {
-		return cause
-	}
-	if !ok {
-		return w.settle(ctx, p.ID, []store.Settlement{{Key: p.Records()[0], Outcome: record.Rejected, Reason: e.Error()}})
-	}
-	if err := w.send(ctx, &a); err != nil {
-		return err
-	}
-	return w.send(ctx, &b)
-}
-
-// expect remembers that a record was written although its answer was a failure,
-// like an intent that an earlier attempt left unanswered.
-func (w *pageWriter) expect(key string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.prior[key] = w.digests[key]
-}
-
-func (w *pageWriter) priorOf(p *payload.Payload) map[string]bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	out := map[string]bool{}
-	for _, key := range p.Records() {
-		out[key] = w.prior[key] != "" && w.prior[key] == w.digests[key]
-	}
-	return out
-}
-
-func (w *pageWriter) linkedOf(p *payload.Payload) map[string]bool {
-	out := map[string]bool{}
-	for _, key := range p.Records() {
-		_, out[key] = w.links[key]
-	}
-	return out
-}
-
-// settlement turns a result into what the store keeps.
-func (w *pageWriter) settlement(r *payload.Result) (store.Settlement, error) {
-	answer, err := json.Marshal(r.Main)
-	if err != nil {
-		return store.Settlement{}, fmt.Errorf("activities: answer of %s: %w", r.Owner, err)
-	}
-	s := store.Settlement{Key: r.Owner, Outcome: r.Outcome, Reason: r.Reason, Class: r.Class, Answer: string(answer), Fresh: true}
-	if r.Recovered && s.Reason == "" {
-		s.Reason = "recovered"
-	}
-	origin := record.OriginMatched
-	if r.Inserted {
-		origin = record.OriginCreated
-	}
-	switch {
-	case r.SysID != "":
-		s.Link = &store.Link{Target: w.plan.Target, Key: r.Owner, SysID: r.SysID, Class: r.Class, Origin: origin}
-		s.Digest = w.digests[r.Owner]
-	case r.Inserted && r.Main.SysID != "": // a part failed, but the CI is there and ours
-		s.Link = &store.Link{Target: w.plan.Target, Key: r.Owner, SysID: r.Main.SysID, Class: r.Class, Origin: origin}
-	}
-	return s, nil
-}
-
-func (w *pageWriter) settle(ctx context.Context, intent string, out []store.Settlement) error {
-	if len(out) == 0 && intent == "" {
-		return nil
-	}
-	if err := w.Store.Settle(ctx, w.plan.Run, w.plan.Epoch, w.page, intent, out); err != nil {
-		return err
-	}
-	w.settled.Add(int64(len(out)))
-	return nil
-}
-
-// wholeRejected reports whether a smaller payload may pass: the target refused
-// this one, or cancelled it for the time it took.
-func wholeRejected(e *servicenow.Error) bool {
-	return e.Kind() == servicenow.KindInvalidRequest || e.Kind() == servicenow.KindTooLarge || e.Code == servicenow.CodeCancelled
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-t.C:
-		return nil
-	}
 }

@@ -15,16 +15,12 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, "qbridge-worker:", err)
-		os.Exit(1)
+	cfg, err := config.FromCommand(os.Args[1:], os.Environ())
+	if err == nil {
+		err = app.Run(ctx, cfg, os.Stderr)
 	}
-}
-
-func run(ctx context.Context) error {
-	cfg, err := config.FromEnvironment(os.Environ())
 	if err != nil {
-		return err
+		fmt.Fprintln(os.Stderr, "qbridge-worker:", err)
+		os.Exit(config.ExitCode(err))
 	}
-	return app.Run(ctx, cfg, os.Stderr)
 }

@@ -29,6 +29,16 @@ func fetch(ctx workflow.Context, connection, summary string) workflow.Context {
 	return vendor(ctx, contract.QualysQueue(connection), fetchTimeout, summary)
 }
 
+// glance returns a context for a Qualys call that a run can do without: it gives
+// up early.
+func glance(ctx workflow.Context, connection, summary string) workflow.Context {
+	ctx = fetch(ctx, connection, summary)
+	o := workflow.GetActivityOptions(ctx)
+	o.ScheduleToCloseTimeout = fetchTimeout
+	o.RetryPolicy.MaximumAttempts = 2
+	return workflow.WithActivityOptions(ctx, o)
+}
+
 // write returns a context for activities of a ServiceNow connection.
 func write(ctx workflow.Context, connection, summary string) workflow.Context {
 	return vendor(ctx, contract.ServiceNowQueue(connection), writeTimeout, summary)

@@ -138,6 +138,9 @@ func (r *syncRun) retryFailed(ctx workflow.Context) error {
 		}
 		left -= page.Count
 		r.show(ctx)
+		if err := r.tooManyFailed(); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -168,10 +171,11 @@ func (r *syncRun) tooManyFailed() error {
 	if r.Plan.FailureRatio <= 0 || r.Counters.Sum() < minForRatio {
 		return nil
 	}
-	if ratio := float64(r.Counters.Failed) / float64(r.Counters.Sum()); ratio > r.Plan.FailureRatio {
+	bad := r.Counters.Failed + r.Counters.Rejected
+	if ratio := float64(bad) / float64(r.Counters.Sum()); ratio > r.Plan.FailureRatio {
 		return temporal.NewNonRetryableApplicationError(
 			fmt.Sprintf("%d of %d records failed, more than the threshold of %.0f %%: see `qbridge run show %s`, mend the cause and start again",
-				r.Counters.Failed, r.Counters.Sum(), r.Plan.FailureRatio*100, r.Plan.Run),
+				bad, r.Counters.Sum(), r.Plan.FailureRatio*100, r.Plan.Run),
 			contract.ErrTooManyFailed, nil)
 	}
 	return nil

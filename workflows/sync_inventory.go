@@ -68,15 +68,13 @@ func (r *syncRun) work(ctx workflow.Context) error {
 		}
 		r.count(ctx)
 	}
-	if !r.Retried {
-		r.enter(ctx, stageRetrying)
-		if err := r.retryFailed(ctx); err != nil {
-			return err
-		}
-		r.Retried = true
-	}
 	r.enter(ctx, stageSyncing)
-	return r.pages(ctx)
+	if err := r.pages(ctx); err != nil {
+		return err
+	}
+	// Last, so that a record that Qualys sent again is written with its news.
+	r.enter(ctx, stageRetrying)
+	return r.retryFailed(ctx)
 }
 
 // open pins the revision, takes the lease and finds out where to begin.
@@ -124,7 +122,7 @@ func (r *syncRun) checkLinks(ctx workflow.Context) error {
 // without it.
 func (r *syncRun) count(ctx workflow.Context) {
 	var res contract.CountResult
-	err := workflow.ExecuteActivity(fetch(ctx, r.Plan.Source, "count assets"), inventory.QualysCount,
+	err := workflow.ExecuteActivity(glance(ctx, r.Plan.Source, "count assets"), inventory.QualysCount,
 		contract.CountInput{Plan: r.Plan}).Get(ctx, &res)
 	if err != nil {
 		workflow.GetLogger(ctx).Warn("assets could not be counted", "schedule", r.Schedule, "error", err)
@@ -138,7 +136,7 @@ func (r *syncRun) count(ctx workflow.Context) {
 // end of the workflow. It works on a disconnected context, so that a cancelled
 // run releases its lease too.
 func (r *syncRun) close(ctx workflow.Context, workErr error) (contract.RunResult, error) {
-	canceled := temporal.IsCanceledError(workErr) || errors.Is(ctx.Err(), workflow.ErrCanceled)
+	canceled := workErr != nil && (temporal.IsCanceledError(workErr) || errors.Is(ctx.Err(), workflow.ErrCanceled))
 	r.enter(ctx, stageClosing)
 	dctx, cancel := workflow.NewDisconnectedContext(ctx)
 	defer cancel()

@@ -44,6 +44,9 @@ func decodePage(r io.Reader, page *Page) error {
 	if !e.sawList && e.code == "" {
 		return unreadable(op, errors.New("the answer has neither assets nor a responseCode"))
 	}
+	if !e.sawMore && len(page.Results) > 1 { // one asset is the answer of get
+		return unreadable(op, errors.New("the answer does not say whether there are more assets"))
+	}
 	page.Count = len(page.Results)
 	page.HasMore = e.more
 	for i := range page.Results {
@@ -60,6 +63,7 @@ type pageEnvelope struct {
 	next          int64
 	more          bool
 	sawList       bool
+	sawMore       bool
 }
 
 func (e *pageEnvelope) field(dec *json.Decoder, key string) error {
@@ -75,6 +79,7 @@ func (e *pageEnvelope) field(dec *json.Decoder, key string) error {
 	case "lastSeenAssetId":
 		err = dec.Decode((*integer)(&e.next))
 	case "hasMore":
+		e.sawMore = true
 		err = dec.Decode((*flag)(&e.more))
 	default:
 		var skip json.RawMessage

@@ -235,18 +235,11 @@ type Record struct {
 	WrittenDigest string
 	Body          []byte
 	Answer        string // JSON of what the target answered
+	Intent        string // payload digest of a post that was never answered; empty: none
 	Run           string
 	Page          int64
 	StagedAt      time.Time
 	WrittenAt     time.Time
-}
-
-// Intent is stored before a payload is posted, so that after a crash or a lost
-// answer the writer knows which keys may have been written already.
-type Intent struct {
-	ID      string // unique within the page: "<lane>-<n>"
-	Page    int64
-	Digests map[string]string // key → payload digest that is about to be written
 }
 
 // Settlement is the outcome of one record.
@@ -279,13 +272,13 @@ type Ledger interface {
 	// Staged returns the records of a page that still wait for their writer,
 	// ordered by key, with bodies.
 	Staged(ctx context.Context, run string, page int64) ([]Record, error)
-	// Intents returns the intents of a page that have no answer yet.
-	Intents(ctx context.Context, page int64) ([]Intent, error)
-	// BeginPayload stores an intent. It fails with ErrStaleEpoch for a zombie.
-	BeginPayload(ctx context.Context, run string, epoch int64, in Intent) error
-	// Settle stores the outcomes of one payload and removes its intent (if
-	// intentID is not empty) in one transaction.
-	Settle(ctx context.Context, run string, epoch, page int64, intentID string, out []Settlement) error
+	// BeginPayload stores, before a post, that these records are about to be
+	// written: after a crash or a lost answer the writer, of this run or another,
+	// knows that they may be in the target. It fails with ErrStaleEpoch for a zombie.
+	BeginPayload(ctx context.Context, run string, epoch, page int64, keys []string) error
+	// Settle stores the outcomes of records and removes their intents in one
+	// transaction.
+	Settle(ctx context.Context, run string, epoch, page int64, out []Settlement) error
 	// FinishPage marks the page written. It fails while records of it wait.
 	FinishPage(ctx context.Context, run string, epoch, page int64) (record.Counters, error)
 	// Progress returns the counters of a run so far, from its outcomes.
@@ -309,7 +302,9 @@ type Links interface {
 	// sys_id changes.
 	PutLinks(ctx context.Context, links []Link) error
 	// DropLinks forgets links whose CI is gone, and the written digests of
-	// records with these keys.
+	// records with these keys, so that they are written again. A link to a CI
+	// that we created is kept: rows may only be hidden from us, and what IRE
+	// inserts anew replaces it.
 	DropLinks(ctx context.Context, target string, keys []string) error
 	// SampleLinks returns up to n links of records of a schedule, spread evenly.
 	SampleLinks(ctx context.Context, schedule string, n int) ([]Link, error)
@@ -334,6 +329,8 @@ type Pollers interface {
 	// whether owner polls the queue now.
 	AcquirePoller(ctx context.Context, queue, owner string, ttl time.Duration) (bool, error)
 	ReleasePoller(ctx context.Context, queue, owner string) error
+	// Polled reports whether some process polls the queue now.
+	Polled(ctx context.Context, queue string) (bool, error)
 }
 
 // RunFilter selects runs; zero fields do not filter. Newest first.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/qbridge/qbridge/domain/config"
 	"github.com/qbridge/qbridge/workflows/contract"
 )
 
@@ -43,9 +44,9 @@ func command() *cobra.Command {
 	var o options
 	var pageLatency, ireLatency, limits, faults, profile string
 	cmd := &cobra.Command{
-		Use:   "dev",
+		Use:   "qbridge-dev",
 		Short: "Bring up Temporal, both simulators and a worker, and run the first sync",
-		Long: `dev brings up a Temporal dev server, a Qualys simulator, a ServiceNow simulator and
+		Long: `qbridge-dev brings up a Temporal dev server, a Qualys simulator, a ServiceNow simulator and
 a worker, applies a configuration, runs the first sync and shows what happened.
 It stays up until Ctrl-C; state lives under --dir and the next start continues
 from it.
@@ -65,6 +66,10 @@ Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 finished with failed r
 			return dev(cmd.Context(), o, cmd.OutOrStdout())
 		},
 	}
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
+		fmt.Fprintf(os.Stderr, "qbridge-dev: %v; see bin/qbridge-dev --help\n", err)
+		return &exitError{code: exitConfig}
+	})
 	f := cmd.Flags()
 	f.StringVar(&o.dir, "dir", "var", "directory of all state and logs")
 	f.StringVar(&o.config, "config", "deploy/examples/quickstart.yaml", "configuration to apply")
@@ -100,12 +105,29 @@ func dev(ctx context.Context, o options, out io.Writer) error {
 			return err
 		}
 	}
+	if err := checkConfig(o.config); err != nil {
+		fmt.Fprintln(os.Stderr, "qbridge-dev:", err)
+		return &exitError{code: exitConfig}
+	}
+	noteEstate(o, out)
 	s, err := up(ctx, o, out)
 	if err != nil {
 		return interrupted(ctx, err)
 	}
 	defer s.down()
-	code, err := s.firstSync(ctx)
+	wctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() { // a part that dies ends the stack, also in the middle of a sync
+		select {
+		case p := <-s.died(wctx):
+			cancel(p.failed())
+		case <-wctx.Done():
+		}
+	}()
+	code, err := s.firstSync(wctx)
+	if cause := context.Cause(wctx); cause != nil && ctx.Err() == nil {
+		return cause
+	}
 	if err != nil {
 		return interrupted(ctx, err)
 	}
@@ -113,12 +135,34 @@ func dev(ctx context.Context, o options, out io.Writer) error {
 		return exitWith(code)
 	}
 	s.printNext(out)
-	select {
-	case <-ctx.Done():
-		fmt.Fprintln(out, "\nstopping …")
-		return nil
-	case p := <-s.died(ctx):
-		return p.failed()
+	<-wctx.Done()
+	if ctx.Err() == nil {
+		return context.Cause(wctx)
+	}
+	fmt.Fprintln(out, "\nstopping …")
+	return nil
+}
+
+// checkConfig refuses a configuration that cannot be read before anything starts.
+func checkConfig(path string) error {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("--config: %w", err)
+	}
+	_, err = config.Decode(path, data)
+	return err
+}
+
+// noteEstate says so when the state in the directory belongs to another estate.
+func noteEstate(o options, out io.Writer) {
+	path := filepath.Join(o.dir, "estate")
+	now := fmt.Sprintf("%d assets, seed %d, %d malformed", o.assets, o.seed, o.bad)
+	before, err := os.ReadFile(path)
+	if err == nil && string(before) != now {
+		fmt.Fprintf(out, "note: %s holds an estate of %s; this one of %s is added to the same CMDB (--fresh forgets it)\n", o.dir, before, now)
+	}
+	if err := os.WriteFile(path, []byte(now), 0o600); err != nil {
+		fmt.Fprintln(out, "note:", err)
 	}
 }
 
@@ -163,7 +207,7 @@ func forget(dir string) error {
 	var errs []error
 	for _, name := range []string{
 		"qbridge.db", "qbridge.db-wal", "qbridge.db-shm", "qbridge.db.lock", "temporal.db", "temporal.db-wal", "temporal.db-shm", "temporal.db-journal",
-		"sim", "temporal.log", "worker.log", "simulators.log", "dev.json",
+		"sim", "estate", "temporal.log", "worker.log", "simulators.log", "dev.json",
 	} {
 		errs = append(errs, os.RemoveAll(filepath.Join(dir, name)))
 	}

@@ -21,7 +21,7 @@ func main() {
 	case errors.As(err, &exit):
 		os.Exit(exit.code)
 	case err != nil:
-		fmt.Fprintln(os.Stderr, "dev:", err)
-		os.Exit(1)
+		fmt.Fprintln(os.Stderr, "qbridge-dev:", err)
+		os.Exit(exitFailed)
 	}
 }

@@ -88,7 +88,7 @@ func start(ctx context.Context, name, logDir string, env []string, wantLine bool
 
 // failed explains why a child is gone, with the end of its log.
 func (p *process) failed() error {
-	return fmt.Errorf("%s ended; the end of %s:\n%s\n%w", p.name, p.log, tail(p.log, 5), p.err)
+	return fmt.Errorf("%s ended (%w); run make run again, or see the end of %s:\n%s", p.name, p.err, p.log, tail(p.log, 3))
 }
 
 // stop asks the child to end, and kills it when it does not.

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/mattn/go-isatty"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/client"
 
 	"github.com/qbridge/qbridge/domain/config"
 	"github.com/qbridge/qbridge/starter/cli"
@@ -32,27 +34,32 @@ func (s *stack) firstSync(ctx context.Context) (int, error) {
 	if err != nil || schedule == "" {
 		return 0, err
 	}
-	run, err := cli.Start(ctx, s.client, contract.RunInput{Schedule: schedule, Full: true})
+	run, err := s.startRun(ctx, schedule)
 	if err != nil {
 		return 0, err
 	}
-	fmt.Fprintf(s.out, "run %s of schedule %s\n", run.GetRunID(), schedule)
 	p := view.New(s.out, isatty.IsTerminal(os.Stdout.Fd()))
 	res, err := cli.Watch(ctx, s.client, run.GetID(), run.GetRunID(), p)
+	if ctx.Err() != nil {
+		fmt.Fprintf(s.out, "\nstopping …; run %s goes on at the next make run\n", run.GetRunID())
+		return 0, ctx.Err()
+	}
 	var exit *cli.ExitError
 	if errors.As(err, &exit) {
-		fmt.Fprintln(os.Stderr, "dev:", view.Clean(exit.Error()))
+		fmt.Fprintln(os.Stderr, "qbridge-dev:", view.Clean(exit.Error()))
 	} else if err != nil {
 		return 0, err
 	}
 	stored := s.runView(ctx, run.GetRunID())
 	if exit != nil && stored != nil { // a failed workflow has no result: the store has
-		res = contract.RunResult{Run: stored.Run, Status: stored.Status, Outcome: stored.Status, Counters: stored.Counters, Classes: stored.Classes,
-			DurationSeconds: stored.EndedAt.Sub(stored.StartedAt).Seconds(), Pages: stored.Pages, HistoryEvents: stored.Events, VendorCalls: stored.Calls}
+		res = cli.ResultOf(*stored)
 	}
 	var reasons []contract.ReasonCount
 	if stored != nil {
 		reasons = stored.Reasons
+	}
+	if res.Run == "" { // it failed before it began
+		return cli.ExitFailed, nil
 	}
 	fmt.Fprintln(s.out)
 	p.Result(res, reasons)
@@ -63,6 +70,22 @@ func (s *stack) firstSync(ctx context.Context) (int, error) {
 		}
 	}
 	return codeOf(res), nil
+}
+
+// startRun starts a run, or finds the one that an interrupted stack left behind.
+func (s *stack) startRun(ctx context.Context, schedule string) (client.WorkflowRun, error) {
+	run, err := cli.Start(ctx, s.client, contract.RunInput{Schedule: schedule, Full: true})
+	if err == nil {
+		fmt.Fprintf(s.out, "run %s of schedule %s\n", run.GetRunID(), schedule)
+		return run, nil
+	}
+	d, derr := s.client.DescribeWorkflowExecution(ctx, contract.SyncWorkflowID(schedule), "")
+	if derr != nil || d.GetWorkflowExecutionInfo().GetStatus() != enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
+		return nil, err
+	}
+	id := d.GetWorkflowExecutionInfo().GetExecution().GetRunId()
+	fmt.Fprintf(s.out, "run %s of schedule %s is still running from last time; going on with it\n", id, schedule)
+	return s.client.GetWorkflow(ctx, contract.SyncWorkflowID(schedule), id), nil
 }
 
 // schedule is the one to run: that of the flag, else the first one.
@@ -93,12 +116,15 @@ func (s *stack) runView(ctx context.Context, run string) *contract.RunView {
 }
 
 func (s *stack) printRun(r contract.RunResult) {
-	fmt.Fprintf(s.out, "\nTemporal UI   %s\n", s.addr.Temporal.UI)
-	fmt.Fprintf(s.out, "this run      %s/namespaces/default/workflows/%s/%s\n", s.addr.Temporal.UI, "sync%2F"+s.scheduleName(), r.Run)
-	if s.opts.once {
+	if s.opts.once { // the stack is gone in a moment
 		return
 	}
+	fmt.Fprintf(s.out, "\nTemporal UI   %s\n", s.addr.Temporal.UI)
+	fmt.Fprintf(s.out, "this run      %s/namespaces/default/workflows/%s/%s\n", s.addr.Temporal.UI, "sync%2F"+s.scheduleName(), r.Run)
 	fmt.Fprintln(s.out, "\ntry next, in another terminal:")
+	if filepath.Clean(s.opts.dir) != "var" {
+		fmt.Fprintf(s.out, "  export QBRIDGE_URL=%s TEMPORAL_ADDRESS=%s\n", s.addr.Worker.URL, s.addr.Temporal.Address)
+	}
 	fmt.Fprintln(s.out, "  bin/qbridge run show latest")
 	fmt.Fprintf(s.out, "  bin/qbridge asset explain %s\n", s.someAsset(r.Run))
 	fmt.Fprintf(s.out, "  bin/qbridge run start %s --wait\n", s.scheduleName())

@@ -31,12 +31,19 @@ var nameShape = regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$`)
 // Platforms are the names of Qualys' shared platforms.
 var Platforms = []string{"US1", "US2", "US3", "US4", "EU1", "EU2", "EU3", "IN1", "CA1", "AE1", "UK1", "AU1", "KSA1"}
 
-// Sections that a schedule may switch.
-var Sections = []string{"networkInterfaces", "software", "openPorts", "volumes", "services", "userAccounts", "tags", "cloud", "processor"}
+// Sections that a schedule may switch. Only those in mapped can be switched on:
+// nothing is mapped from the others yet.
+var (
+	Sections = []string{"networkInterfaces", "software", "openPorts", "volumes", "services", "userAccounts", "tags", "cloud", "processor"}
+	mapped   = []string{"networkInterfaces", "cloud"}
+)
 
 // Validate returns everything that is wrong with a document, in its order.
 func (c *Config) Validate() []Problem {
 	v := &validator{config: c}
+	if len(c.Qualys) == 0 || len(c.ServiceNow) == 0 || len(c.Schedules) == 0 {
+		v.add("configuration", "is incomplete", "it needs at least one entry each of qualys, servicenow and schedules")
+	}
 	v.connections()
 	for i := range c.Schedules {
 		v.schedule(fmt.Sprintf("schedules[%d]", i), &c.Schedules[i])
@@ -104,7 +111,7 @@ func (v *validator) connections() {
 	for i, q := range v.config.Qualys {
 		place := fmt.Sprintf("qualys[%d]", i)
 		v.name(place, q.Name, seen)
-		v.oneOf(place+".api", q.API, APICSAM, APIAM)
+		v.check(q.API == APICSAM, place+".api", fmt.Sprintf("%q is not supported yet", q.API), "use csam")
 		switch {
 		case q.Platform != "":
 			v.oneOf(place+".platform", strings.ToUpper(q.Platform), Platforms...)
@@ -117,7 +124,6 @@ func (v *validator) connections() {
 		v.secret(place+".auth.username", q.Auth.Username, true)
 		v.secret(place+".auth.password", q.Auth.Password, true)
 		v.check(q.PageSize >= 1 && q.PageSize <= 300, place+".pageSize", fmt.Sprintf("%d is out of range", q.PageSize), "write a number from 1 to 300")
-		v.check(q.API != APIAM, place+".api", "am is not supported yet", "use csam")
 	}
 	seen = map[string]bool{}
 	for i, s := range v.config.ServiceNow {
@@ -152,13 +158,14 @@ func (v *validator) schedule(place string, s *Schedule) {
 	targets := lo.Map(v.config.ServiceNow, func(s ServiceNow, _ int) string { return s.Name })
 	v.reference(place+".source", s.Source, "qualys", sources)
 	v.reference(place+".target", s.Target, "servicenow", targets)
-	v.oneOf(place+".approval", s.Approval, ApprovalAuto, ApprovalManual)
-	v.check(s.Approval != ApprovalManual, place+".approval", "manual is not supported yet", "use auto")
+	v.check(s.Approval == ApprovalAuto, place+".approval", s.Approval+" is not supported yet", "use auto")
 	v.oneOf(place+".operation", s.Operation, OperationCreateAndUpdate, OperationCreate, OperationUpdate)
 	v.oneOf(place+".existing", s.Existing, ExistingMetadataOnly, ExistingFull)
 	v.check(s.Filter == "", place+".filter", "filters are not supported yet", "remove it")
 	for _, name := range slices.Sorted(mapKeys(s.Sections)) {
 		v.check(slices.Contains(Sections, name), place+".sections", fmt.Sprintf("unknown section %q; did you mean %q?", name, classify.Nearest(name, Sections)), "")
+		unsupported := s.Sections[name] && slices.Contains(Sections, name) && !slices.Contains(mapped, name)
+		v.check(!unsupported, place+".sections."+name, "is not supported yet", "remove it, or switch it off")
 	}
 	v.timing(place, s)
 }
@@ -185,7 +192,8 @@ func (v *validator) reference(place, name, section string, known []string) {
 // timing checks that a schedule says exactly once when it runs.
 func (v *validator) timing(place string, s *Schedule) {
 	n := lo.Count([]bool{s.Every != 0, s.Calendar != "", s.Manual}, true)
-	v.check(n == 1, place, fmt.Sprintf("says %d times when it runs", n), "set exactly one of every, calendar, manual")
+	v.check(n > 0, place, "does not say when it runs", "set exactly one of every, calendar, manual")
+	v.check(n < 2, place, fmt.Sprintf("says %d times when it runs", n), "set exactly one of every, calendar, manual")
 	if s.Every != 0 {
 		v.check(s.Every >= Duration(minute), place+".every", s.Every.String()+" is too short", "write 1m or more")
 	}

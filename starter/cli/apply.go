@@ -32,7 +32,7 @@ stays. Schedules that left the configuration are paused, not deleted.
 
 The same with the temporal CLI (schedules aside):
   temporal workflow execute --type ApplyConfig --task-queue qbridge --workflow-id config --input '{"document":"…"}'`,
-		Args: cobra.MinimumNArgs(1),
+		Args: some("qbridge.yaml"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cfg, doc, err := a.valid(args)
 			if err != nil {

@@ -10,8 +10,7 @@ import (
 )
 
 func (a *app) assetCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "asset", Short: "Show and explain what became of an asset"}
-	cmd.AddCommand(
+	return group(&cobra.Command{Use: "asset", Short: "Show and explain what became of an asset"},
 		a.assetSub("show", "Show the CI, the parts and the history of an asset", "", func(q url.Values, cmd *cobra.Command, id string) error {
 			var list contract.AssetList
 			if err := a.get(cmd.Context(), contract.PathAssets+"/"+url.PathEscape(id), q, &list); err != nil {
@@ -28,13 +27,12 @@ the first condition that failed, how IRE identified the CI, and the outcome.`, f
 			}
 			return a.print(list, func(p view.Printer) { p.Explain(list) })
 		}))
-	return cmd
 }
 
 func (a *app) assetSub(name, short, long string, run func(url.Values, *cobra.Command, string) error) *cobra.Command {
 	var source string
 	cmd := &cobra.Command{
-		Use: name + " ASSET-ID", Short: short, Long: long, Args: cobra.ExactArgs(1),
+		Use: name + " ASSET-ID", Short: short, Long: long, Args: one("the Qualys asset id, or source/id"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			q := url.Values{}
 			if source != "" {

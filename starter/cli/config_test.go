@@ -94,7 +94,7 @@ func TestUsageErrorsHaveExitCodeTwoAndOneLine(t *testing.T) {
 	}{
 		"a file that is not there":  {[]string{"validate", "nowhere.yaml"}, "nowhere.yaml: no such file"},
 		"an empty folder":           {[]string{"validate", t.TempDir()}, "no *.yaml file"},
-		"no file":                   {[]string{"apply"}, "requires at least 1 arg"},
+		"no file":                   {[]string{"apply"}, "apply needs FILE"},
 		"an output of no meaning":   {[]string{"version", "-o", "xml"}, "use table or json"},
 		"a flag of no meaning":      {[]string{"version", "--fast"}, "unknown flag: --fast"},
 		"an age of no meaning":      {[]string{"run", "list", "--since", "yesterday"}, `--since: "yesterday" is neither`},

@@ -23,7 +23,7 @@ func (a *app) diffCommand() *cobra.Command {
 		Long: `diff compares a configuration with the active revision and with the schedules in
 Temporal. It changes nothing. A schedule that somebody changed by hand is drift:
 exit code 4, and apply mends it.`,
-		Args: cobra.MinimumNArgs(1),
+		Args: some("qbridge.yaml"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cfg, _, err := a.valid(args)
 			if err != nil {

@@ -22,7 +22,7 @@ func (a *app) validateCommand() *cobra.Command {
 		Short: "Check a configuration without applying it",
 		Long: `validate checks a configuration: keys, values, references between its parts, rules.
 It makes no call and needs neither Temporal nor a worker.`,
-		Args: cobra.MinimumNArgs(1),
+		Args: some("qbridge.yaml"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			cfg, _, err := a.load(args)
 			if err != nil {

@@ -17,9 +17,8 @@ import (
 )
 
 func (a *app) runCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "run", Short: "Start, watch and list runs"}
-	cmd.AddCommand(a.runStart(), a.runList(), a.runShow(), a.runWatch(), a.runCancel())
-	return cmd
+	return group(&cobra.Command{Use: "run", Short: "Start, watch and list runs"},
+		a.runStart(), a.runList(), a.runShow(), a.runWatch(), a.runCancel())
 }
 
 func (a *app) runStart() *cobra.Command {
@@ -33,7 +32,7 @@ schedule completes as skipped.
 
 The same with the temporal CLI:
   temporal workflow start --type SyncInventory --task-queue qbridge --workflow-id sync/SCHEDULE --input '{"schedule":"SCHEDULE"}'`,
-		Args: cobra.ExactArgs(1),
+		Args: one("qbridge run start servers"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
 			in.Schedule = args[0]
@@ -43,6 +42,9 @@ The same with the temporal CLI:
 			}
 			defer c.Close()
 			if err := a.polled(ctx, c); err != nil {
+				return err
+			}
+			if err := a.known(ctx, in.Schedule); err != nil {
 				return err
 			}
 			run, err := Start(ctx, c, in)
@@ -86,7 +88,7 @@ func (a *app) runWatch() *cobra.Command {
 	return &cobra.Command{
 		Use:   "watch RUN|SCHEDULE|latest",
 		Short: "Show the progress of a run until it ends",
-		Args:  cobra.ExactArgs(1),
+		Args:  one("latest, a run id, or a schedule"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
 			c, err := a.temporal(ctx)
@@ -148,7 +150,7 @@ func (a *app) runCancel() *cobra.Command {
 	return &cobra.Command{
 		Use:   "cancel RUN|SCHEDULE|latest",
 		Short: "Cancel a run; the next one resumes where it ended",
-		Args:  cobra.ExactArgs(1),
+		Args:  one("latest, a run id, or a schedule"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
 			c, err := a.temporal(ctx)
@@ -176,9 +178,12 @@ func (a *app) runCancel() *cobra.Command {
 // rootCause is the message of the application error at the root of a failure,
 // without the layers around it.
 func rootCause(err error) error {
-	var app *temporal.ApplicationError
-	if errors.As(err, &app) {
-		return errors.New(app.Message())
+	var app, root *temporal.ApplicationError
+	for next := err; errors.As(next, &app); next = errors.Unwrap(app) {
+		root = app
+	}
+	if root != nil {
+		return errors.New(root.Message())
 	}
 	if temporal.IsCanceledError(err) {
 		return errors.New("cancelled")

@@ -95,7 +95,7 @@ func (a *app) runShow() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show RUN|latest",
 		Short: "Show a run: outcomes, CIs by class, reasons",
-		Args:  cobra.ExactArgs(1),
+		Args:  one("latest, or a run id of `qbridge run list`"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
 			id, err := a.runID(ctx, args[0])

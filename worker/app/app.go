@@ -76,15 +76,18 @@ func newApp(ctx context.Context, cfg config.Config, log zerolog.Logger) (_ *app,
 			a.close()
 		}
 	}()
-	if a.store, err = sql.Open(ctx, cfg.StoreURL, sql.Options{}); err != nil {
+	db, err := sql.Open(ctx, cfg.StoreURL, sql.Options{})
+	if err != nil {
 		return nil, err
 	}
+	a.store = db
 	opts, err := envconfig.LoadDefaultClientOptions()
 	if err != nil {
 		return nil, fmt.Errorf("settings: TEMPORAL_*: %w", err)
 	}
 	opts.Logger = telemetry.ForTemporal(log)
-	opts.Identity = identity()
+	self := identity()
+	opts.Identity = self
 	if a.temporal, err = client.DialContext(ctx, opts); err != nil {
 		return nil, fmt.Errorf("no Temporal server at %s: %w; start one, or set TEMPORAL_ADDRESS", orDefault(opts.HostPort, "localhost:7233"), err)
 	}
@@ -99,10 +102,10 @@ func newApp(ctx context.Context, cfg config.Config, log zerolog.Logger) (_ *app,
 		inventory: &activities.Inventory{Store: a.store, Settings: settings, Vendors: vendors, Bodies: bodies, Now: time.Now},
 		write:     &activities.Write{Store: a.store, Settings: settings, Vendors: vendors, Bodies: bodies, Now: time.Now},
 		ledger:    &activities.Ledger{Store: a.store, Settings: settings, Temporal: server, Now: time.Now},
-		config:    &activities.Config{Store: a.store, Settings: settings, Vendors: vendors, Temporal: server},
+		config:    &activities.Config{Store: a.store, Settings: settings, Vendors: vendors},
 	}
 	a.main = a.mainWorker()
-	a.conns = newConnections(a.store, settings, a.temporal, a.acts, identity(), log)
+	a.conns = newConnections(a.store, settings, a.temporal, a.acts, self, log)
 	a.http = httpapi.New(httpapi.Options{
 		Addr: cfg.HTTPAddr, Token: cfg.APIToken, Store: a.store, Settings: settings, Bodies: bodies,
 		Metrics: a.metrics.Registry, Ready: a.ready, Log: log,

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -102,9 +103,13 @@ func (c *connections) wanted(ctx context.Context) (map[string]bool, error) {
 	queues := map[string]bool{}
 	for _, rev := range revs {
 		_, cfg, err := c.settings.Config(ctx, rev.ID)
-		if err != nil {
+		var user *activities.UserError
+		if errors.As(err, &user) {
 			c.log.Error().Err(err).Str("revision", rev.ID).Msg("revision not usable")
 			continue
+		}
+		if err != nil { // no reason to stop anything
+			return nil, err
 		}
 		for _, q := range cfg.Qualys {
 			queues[contract.QualysQueue(q.Name)] = true

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"crypto/rand"
 	"fmt"
 	"os"
 	"strings"
@@ -12,7 +13,8 @@ func identity() string {
 	if err != nil {
 		host = "unknown"
 	}
-	return fmt.Sprintf("qbridge-worker@%s/%d", host, os.Getpid())
+	// Two containers may share host name and process id.
+	return fmt.Sprintf("qbridge-worker@%s/%d/%s", host, os.Getpid(), rand.Text()[:8])
 }
 
 func orDefault(s, d string) string {

@@ -4,6 +4,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"strings"
@@ -37,13 +38,37 @@ type Config struct {
 	Environment map[string]string `env:"-"`
 }
 
+// Error is a mistake in the settings; the worker ends with exit code 2.
+type Error struct{ Message string }
+
+func (e *Error) Error() string { return e.Message }
+
+func mistake(format string, args ...any) error { return &Error{Message: fmt.Sprintf(format, args...)} }
+
+// ExitCode is the exit code of the worker for an error: 2 for its settings, else 1.
+func ExitCode(err error) int {
+	var e *Error
+	if errors.As(err, &e) {
+		return 2
+	}
+	return 1
+}
+
+// FromCommand reads settings from the environment; the worker takes no arguments.
+func FromCommand(args, environ []string) (Config, error) {
+	if len(args) > 0 {
+		return Config{}, mistake("takes no arguments: its settings are environment variables (QBRIDGE_STORE_URL, QBRIDGE_HTTP_ADDR, TEMPORAL_ADDRESS, …), see README.md")
+	}
+	return FromEnvironment(environ)
+}
+
 // FromEnvironment reads settings from "KEY=value" pairs. The error of a bad
 // setting names its variable.
 func FromEnvironment(environ []string) (Config, error) {
 	vars := env.ToMap(environ)
 	var c Config
 	if err := env.ParseWithOptions(&c, env.Options{Environment: vars}); err != nil {
-		return Config{}, fmt.Errorf("settings: %w", err)
+		return Config{}, mistake("settings: %v", err)
 	}
 	c.Environment = map[string]string{}
 	for k, v := range vars {
@@ -52,13 +77,13 @@ func FromEnvironment(environ []string) (Config, error) {
 		}
 	}
 	if c.LogFormat != "json" && c.LogFormat != "text" {
-		return Config{}, fmt.Errorf("settings: QBRIDGE_LOG_FORMAT is %q: use json or text", c.LogFormat)
+		return Config{}, mistake("settings: QBRIDGE_LOG_FORMAT is %q: use json or text", c.LogFormat)
 	}
 	if c.APIToken == "" && !loopback(c.HTTPAddr) {
-		return Config{}, fmt.Errorf("settings: QBRIDGE_HTTP_ADDR %s can be reached from other machines: set QBRIDGE_API_TOKEN, or listen on 127.0.0.1", c.HTTPAddr)
+		return Config{}, mistake("settings: QBRIDGE_HTTP_ADDR %s can be reached from other machines: set QBRIDGE_API_TOKEN, or listen on 127.0.0.1", c.HTTPAddr)
 	}
 	if c.RefreshEvery <= 0 {
-		return Config{}, fmt.Errorf("settings: QBRIDGE_REFRESH_EVERY is %s: use a positive duration such as 5s", c.RefreshEvery)
+		return Config{}, mistake("settings: QBRIDGE_REFRESH_EVERY is %s: use a positive duration such as 5s", c.RefreshEvery)
 	}
 	return c, nil
 }

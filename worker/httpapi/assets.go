@@ -30,6 +30,9 @@ type found struct {
 // up in every source of the active configuration, or a full key "source/id".
 func (s *Server) find(w http.ResponseWriter, r *http.Request) ([]found, bool) {
 	ctx, id, source := r.Context(), r.PathValue("id"), r.URL.Query().Get("source")
+	if name, rest, ok := strings.Cut(id, "/"); ok && source == "" { // a key, as lists print it
+		source, id = name, rest
+	}
 	var keys []string
 	if source != "" {
 		keys = []string{contract.AssetKey(source, id)}

@@ -45,7 +45,6 @@ type RunProgress struct {
 	Counters record.Counters `json:"counters"`
 	Pages    int64           `json:"pages"`
 	Events   int64           `json:"events"` // history events of the earlier runs of the chain
-	Retried  bool            `json:"retried"`
 	// Calls counts vendor calls by system.
 	QualysCalls     int64 `json:"qualysCalls"`
 	ServiceNowCalls int64 `json:"serviceNowCalls"`

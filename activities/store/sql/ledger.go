@@ -3,7 +3,6 @@ package sql
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -98,6 +97,9 @@ func (s *Store) StagePage(ctx context.Context, in store.StagePage) (store.Page, 
 			return err
 		}
 		out = store.Page{ID: id, CursorIn: in.CursorIn, CursorOut: in.CursorOut, Last: in.Last, Count: int64(len(in.Records))}
+		if err := t.touchEnumeration(ctx, id); err != nil {
+			return err
+		}
 		st := &stager{tx: t, in: &in, page: id, schedule: schedule, target: target}
 		return st.stage(ctx, &out)
 	})
@@ -135,10 +137,10 @@ func (s *stager) stage(ctx context.Context, out *store.Page) error {
 		seen[k] = true
 		s.record(r, h, exists, version+int64(i), out)
 	}
-	if err := s.insertRows(ctx, "INSERT INTO heads (schedule, target, kind, key, version, state, outcome, reason, class, payload_digest, written_digest, body, answer, run, page, staged_at, written_at)",
+	if err := s.insertRows(ctx, "INSERT INTO heads (schedule, target, kind, key, version, state, outcome, reason, class, payload_digest, written_digest, body, answer, intent, run, page, staged_at, written_at)",
 		` ON CONFLICT (schedule, target, kind, key) DO UPDATE SET version = excluded.version, state = excluded.state, outcome = excluded.outcome, reason = excluded.reason,
 		class = excluded.class, payload_digest = excluded.payload_digest, body = excluded.body, run = excluded.run, page = excluded.page, staged_at = excluded.staged_at`,
-		17, s.heads); err != nil {
+		18, s.heads); err != nil {
 		return err
 	}
 	if err := s.touch(ctx); err != nil {
@@ -151,13 +153,15 @@ func (s *stager) stage(ctx context.Context, out *store.Page) error {
 // or staged for its writer.
 func (s *stager) record(r *store.Staging, h head, exists bool, version int64, out *store.Page) {
 	state, outcome := record.StateStaged, r.Outcome
-	fresh := exists && h.written != "" && h.written == r.PayloadDigest && h.writtenAt >= micros(r.RefreshBefore)
+	// A head that is not done may have been posted without an answer: what is in
+	// the target is not known, whatever was written before.
+	fresh := exists && record.State(h.state) == record.StateDone && h.written != "" && h.written == r.PayloadDigest && h.writtenAt >= micros(r.RefreshBefore)
 	switch {
 	case outcome == record.Failed:
 		state = record.StateFailed
 	case outcome != "":
 		state = record.StateDone
-	case fresh && !s.in.Verify && record.State(h.state) != record.StateFailed:
+	case fresh && !s.in.Verify:
 		outcome = record.Unchanged
 		s.touched = append(s.touched, r.Key)
 	}
@@ -172,7 +176,7 @@ func (s *stager) record(r *store.Staging, h head, exists bool, version int64, ou
 		return
 	}
 	s.heads = append(s.heads, s.schedule, s.target, string(r.Kind), r.Key, version, string(state), string(outcome), r.Reason, r.Class,
-		r.PayloadDigest, "", r.Body, "", s.in.Run, s.page, s.now, int64(0))
+		r.PayloadDigest, "", r.Body, "", "", s.in.Run, s.page, s.now, int64(0))
 }
 
 // known reads the heads of the page's keys.
@@ -219,6 +223,15 @@ func (s *Store) ClaimFailed(ctx context.Context, run string, epoch int64, limit 
 		if err != nil {
 			return err
 		}
+		var open int64
+		err = t.row(ctx, "SELECT id FROM pages WHERE run = ? AND cursor_in < 0 AND finished = 0 LIMIT 1", run).Scan(&open)
+		if err == nil { // claimed before, but the answer was lost
+			out, err = t.page(ctx, open, false)
+			return err
+		}
+		if !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
 		var keys []string
 		if err := t.rows(ctx, func(r *sql.Rows) error {
 			var k string
@@ -255,7 +268,7 @@ func (s *Store) Staged(ctx context.Context, run string, page int64) ([]store.Rec
 	return s.records(ctx, "staged records", "WHERE page = ? AND run = ? AND state = 'staged' ORDER BY key", page, run)
 }
 
-const recordColumns = "schedule, target, kind, key, version, state, outcome, reason, class, payload_digest, written_digest, body, answer, run, page, staged_at, written_at"
+const recordColumns = "schedule, target, kind, key, version, state, outcome, reason, class, payload_digest, written_digest, body, answer, intent, run, page, staged_at, written_at"
 
 func (s *Store) records(ctx context.Context, what, where string, args ...any) ([]store.Record, error) {
 	var out []store.Record
@@ -264,7 +277,7 @@ func (s *Store) records(ctx context.Context, what, where string, args ...any) ([
 		var kind, state, outcome string
 		var staged, written int64
 		if err := r.Scan(&rec.Schedule, &rec.Target, &kind, &rec.Key, &rec.Version, &state, &outcome, &rec.Reason, &rec.Class, &rec.PayloadDigest,
-			&rec.WrittenDigest, &rec.Body, &rec.Answer, &rec.Run, &rec.Page, &staged, &written); err != nil {
+			&rec.WrittenDigest, &rec.Body, &rec.Answer, &rec.Intent, &rec.Run, &rec.Page, &staged, &written); err != nil {
 			return err
 		}
 		rec.Kind, rec.State, rec.Outcome = record.Kind(kind), record.State(state), record.Outcome(outcome)
@@ -275,38 +288,21 @@ func (s *Store) records(ctx context.Context, what, where string, args ...any) ([
 	return out, err
 }
 
-// Intents implements store.Ledger.
-func (s *Store) Intents(ctx context.Context, page int64) ([]store.Intent, error) {
-	var out []store.Intent
-	err := s.query(ctx, "intents", func(r *sql.Rows) error {
-		i := store.Intent{Page: page}
-		var digests string
-		if err := r.Scan(&i.ID, &digests); err != nil {
-			return err
-		}
-		out = append(out, i)
-		return json.Unmarshal([]byte(digests), &out[len(out)-1].Digests)
-	}, "SELECT id, digests FROM intents WHERE page = ? ORDER BY id", page)
-	return out, err
-}
-
 // BeginPayload implements store.Ledger.
-func (s *Store) BeginPayload(ctx context.Context, run string, epoch int64, i store.Intent) error {
-	digests, err := json.Marshal(i.Digests)
-	if err != nil {
-		return fmt.Errorf("store: intent: %w", err)
-	}
+func (s *Store) BeginPayload(ctx context.Context, run string, epoch, page int64, keys []string) error {
 	return s.inTx(ctx, "store intent", func(t *tx) error {
-		if _, _, err := t.fence(ctx, run, epoch); err != nil {
+		schedule, target, err := t.fence(ctx, run, epoch)
+		if err != nil || len(keys) == 0 {
 			return err
 		}
-		_, err := t.exec(ctx, "INSERT INTO intents (page, id, digests) VALUES (?, ?, ?) ON CONFLICT (page, id) DO UPDATE SET digests = excluded.digests", i.Page, i.ID, string(digests))
+		list, args := in(keys, schedule, target, page)
+		_, err = t.exec(ctx, "UPDATE heads SET intent = payload_digest WHERE schedule = ? AND target = ? AND page = ? AND key IN "+list, args...)
 		return err
 	})
 }
 
 // Settle implements store.Ledger.
-func (s *Store) Settle(ctx context.Context, run string, epoch, page int64, intentID string, list []store.Settlement) error {
+func (s *Store) Settle(ctx context.Context, run string, epoch, page int64, list []store.Settlement) error {
 	return s.inTx(ctx, "settle payload", func(t *tx) error {
 		schedule, target, err := t.fence(ctx, run, epoch)
 		if err != nil {
@@ -323,14 +319,7 @@ func (s *Store) Settle(ctx context.Context, run string, epoch, page int64, inten
 		if err := t.insertRows(ctx, "INSERT INTO outcomes (run, key, kind, outcome, reason, class, at)", " ON CONFLICT (run, key) DO NOTHING", 7, outcomes); err != nil {
 			return err
 		}
-		if err := t.putLinks(ctx, linksOf(list)); err != nil {
-			return err
-		}
-		if intentID == "" {
-			return nil
-		}
-		_, err = t.exec(ctx, "DELETE FROM intents WHERE page = ? AND id = ?", page, intentID)
-		return err
+		return t.putLinks(ctx, linksOf(list))
 	})
 }
 
@@ -338,12 +327,12 @@ func (s *Store) Settle(ctx context.Context, run string, epoch, page int64, inten
 // nobody knows what is in the target now.
 func (t *tx) settleHead(ctx context.Context, st *store.Settlement, schedule, target, run string, page int64) error {
 	state := record.StateDone
-	if st.Outcome == record.Failed {
+	if st.Outcome == record.Failed || st.Outcome == record.Rejected { // tried again by the next run
 		state = record.StateFailed
 	}
-	q := "UPDATE heads SET state = ?, outcome = ?, reason = ?, class = CASE WHEN ? = '' THEN class ELSE ? END, answer = CASE WHEN ? = '' THEN answer ELSE ? END"
+	q := "UPDATE heads SET intent = '', state = ?, outcome = ?, reason = ?, class = CASE WHEN ? = '' THEN class ELSE ? END, answer = CASE WHEN ? = '' THEN answer ELSE ? END"
 	args := []any{string(state), string(st.Outcome), st.Reason, st.Class, st.Class, st.Answer, st.Answer}
-	if st.Fresh || st.Outcome == record.Failed {
+	if st.Fresh || state == record.StateFailed {
 		q += ", written_digest = ?, written_at = ?"
 		args = append(args, st.Digest, t.now)
 	}
@@ -360,6 +349,13 @@ func linksOf(list []store.Settlement) []store.Link {
 		}
 	}
 	return links
+}
+
+// touchEnumeration keeps the age of an enumeration: it counts from the last
+// progress, not from the beginning.
+func (t *tx) touchEnumeration(ctx context.Context, page int64) error {
+	_, err := t.exec(ctx, "UPDATE enumerations SET touched_at = ? WHERE id = (SELECT enumeration FROM pages WHERE id = ?)", t.now, page)
+	return err
 }
 
 // FinishPage implements store.Ledger.
@@ -379,7 +375,7 @@ func (s *Store) FinishPage(ctx context.Context, run string, epoch, page int64) (
 		if _, err := t.exec(ctx, "UPDATE pages SET finished = 1 WHERE id = ?", page); err != nil {
 			return err
 		}
-		if _, err := t.exec(ctx, "DELETE FROM intents WHERE page = ?", page); err != nil {
+		if err := t.touchEnumeration(ctx, page); err != nil {
 			return err
 		}
 		return t.rows(ctx, func(r *sql.Rows) error { return count(r, &c) },

@@ -58,7 +58,7 @@ func (s *Store) DropLinks(ctx context.Context, target string, keys []string) err
 			n := min(len(keys), chunk)
 			list, args := in(keys[:n], target)
 			keys = keys[n:]
-			if _, err := t.exec(ctx, "DELETE FROM links WHERE target = ? AND key IN "+list, args...); err != nil {
+			if _, err := t.exec(ctx, "DELETE FROM links WHERE target = ? AND origin = 'matched' AND key IN "+list, args...); err != nil {
 				return err
 			}
 			if _, err := t.exec(ctx, "UPDATE heads SET written_digest = '' WHERE target = ? AND key IN "+list, args...); err != nil {

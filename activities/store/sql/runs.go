@@ -100,10 +100,10 @@ func (t *tx) closeDead(ctx context.Context, schedule, except string) error {
 func (t *tx) enumerate(ctx context.Context, in store.OpenRun, out *store.OpenedRun) error {
 	var since, verify int64
 	var mode string
-	err := t.row(ctx, "SELECT id, mode, since, verify FROM enumerations WHERE schedule = ? AND state = 'open' AND revision = ? AND started_at > ? ORDER BY id DESC LIMIT 1",
+	err := t.row(ctx, "SELECT id, mode, since, verify FROM enumerations WHERE schedule = ? AND state = 'open' AND revision = ? AND touched_at > ? ORDER BY id DESC LIMIT 1",
 		in.Schedule, in.Revision, t.now-in.ResumeWithin.Microseconds()).Scan(&out.Enumeration, &mode, &since, &verify)
 	switch {
-	case errors.Is(err, sql.ErrNoRows):
+	case errors.Is(err, sql.ErrNoRows), err == nil && in.Full && mode != string(store.ModeFull):
 		return t.begin(ctx, in, out)
 	case err != nil:
 		return err
@@ -148,7 +148,7 @@ func (t *tx) begin(ctx context.Context, in store.OpenRun, out *store.OpenedRun) 
 	if out.Enumeration, err = t.next(ctx, "enumeration", 1); err != nil {
 		return err
 	}
-	if _, err := t.exec(ctx, "INSERT INTO enumerations (id, schedule, revision, mode, since, verify, started_at, server_date, state) VALUES (?, ?, ?, ?, ?, ?, ?, 0, 'open')",
+	if _, err := t.exec(ctx, "INSERT INTO enumerations (id, schedule, revision, mode, since, verify, touched_at, server_date, state) VALUES (?, ?, ?, ?, ?, ?, ?, 0, 'open')",
 		out.Enumeration, in.Schedule, in.Revision, string(out.Mode), micros(out.Since), bit(out.Verify), t.now); err != nil {
 		return err
 	}
@@ -214,9 +214,14 @@ func (t *tx) closedBy(ctx context.Context, in store.CloseRun) error {
 // settleUnfinished gives records without an outcome the outcome failed, "run
 // ended". They stay staged, so that the next run adopts them.
 func (t *tx) settleUnfinished(ctx context.Context, run string) error {
-	_, err := t.exec(ctx, `INSERT INTO outcomes (run, key, kind, outcome, reason, class, at)
+	if _, err := t.exec(ctx, `INSERT INTO outcomes (run, key, kind, outcome, reason, class, at)
 		SELECT run, key, kind, ?, ?, class, ? FROM heads WHERE run = ? AND state = 'staged' ON CONFLICT (run, key) DO NOTHING`,
-		string(record.Failed), ReasonRunEnded, t.now, run)
+		string(record.Failed), ReasonRunEnded, t.now, run); err != nil {
+		return err
+	}
+	// A page of retries is no part of the enumeration and adopted by nobody: its
+	// records are failed again, to be claimed by the next run.
+	_, err := t.exec(ctx, "UPDATE heads SET state = 'failed' WHERE run = ? AND state = 'staged' AND page IN (SELECT id FROM pages WHERE run = ? AND cursor_in < 0)", run, run)
 	return err
 }
 
@@ -301,11 +306,9 @@ func (s *Store) Progress(ctx context.Context, run string) (record.Counters, erro
 func (s *Store) AcquirePoller(ctx context.Context, queue, owner string, ttl time.Duration) (bool, error) {
 	var mine bool
 	err := s.inTx(ctx, "acquire poller", func(t *tx) error {
-		now := t.now
-		if t.d.numbered { // several machines share the row: the database's clock decides
-			if err := t.row(ctx, "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)").Scan(&now); err != nil {
-				return err
-			}
+		now, err := t.clock(ctx)
+		if err != nil {
+			return err
 		}
 		n, err := t.exec(ctx, `INSERT INTO pollers (queue, owner, until) VALUES (?, ?, ?)
 			ON CONFLICT (queue) DO UPDATE SET owner = excluded.owner, until = excluded.until WHERE pollers.owner = excluded.owner OR pollers.until < ?`,
@@ -322,4 +325,28 @@ func (s *Store) ReleasePoller(ctx context.Context, queue, owner string) error {
 		_, err := t.exec(ctx, "DELETE FROM pollers WHERE queue = ? AND owner = ?", queue, owner)
 		return err
 	})
+}
+
+// clock is the time by which pollers expire: several machines share their rows
+// on PostgreSQL, so the database's clock decides there.
+func (t *tx) clock(ctx context.Context) (int64, error) {
+	if !t.d.numbered {
+		return t.now, nil
+	}
+	var now int64
+	err := t.row(ctx, "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)").Scan(&now)
+	return now, err
+}
+
+// Polled implements store.Pollers.
+func (s *Store) Polled(ctx context.Context, queue string) (bool, error) {
+	var n int64
+	err := s.inTx(ctx, "ask for pollers", func(t *tx) error {
+		now, err := t.clock(ctx)
+		if err != nil {
+			return err
+		}
+		return t.row(ctx, "SELECT COUNT(*) FROM pollers WHERE queue = ? AND until >= ?", queue, now).Scan(&n)
+	})
+	return n > 0, err
 }

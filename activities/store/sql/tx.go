@@ -66,6 +66,11 @@ func ignoreDone(err error) error {
 }
 
 func (t *tx) exec(ctx context.Context, q string, args ...any) (int64, error) {
+	for i, a := range args {
+		if text, ok := a.(string); ok { // PostgreSQL takes neither in text
+			args[i] = strings.ReplaceAll(strings.ToValidUTF8(text, ""), "\x00", "")
+		}
+	}
 	res, err := t.ExecContext(ctx, t.d.rebind(q), args...)
 	if err != nil {
 		return 0, err

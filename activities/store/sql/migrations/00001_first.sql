@@ -57,7 +57,7 @@ CREATE TABLE enumerations (
     mode         TEXT   NOT NULL,
     since        BIGINT NOT NULL,
     verify       BIGINT NOT NULL,
-    started_at   BIGINT NOT NULL,
+    touched_at   BIGINT NOT NULL, -- last page staged or finished
     server_date  BIGINT NOT NULL, -- Date of the first page: the next watermark
     state        TEXT   NOT NULL  -- open | complete | abandoned
 );
@@ -101,6 +101,7 @@ CREATE TABLE heads (
     written_digest TEXT   NOT NULL,
     body           BYTEA, -- SQLite keeps blobs as they are in a column of any type
     answer         TEXT   NOT NULL,
+    intent         TEXT   NOT NULL, -- payload digest of a post without an answer yet
     run            TEXT   NOT NULL,
     page           BIGINT NOT NULL,
     staged_at      BIGINT NOT NULL,
@@ -124,14 +125,6 @@ CREATE TABLE outcomes (
 CREATE INDEX outcomes_by_outcome ON outcomes (run, outcome);
 CREATE INDEX outcomes_by_key ON outcomes (key, at);
 CREATE INDEX outcomes_by_time ON outcomes (at);
-
--- Stored before each post, removed with its answer.
-CREATE TABLE intents (
-    page    BIGINT NOT NULL,
-    id      TEXT   NOT NULL,
-    digests TEXT   NOT NULL,
-    PRIMARY KEY (page, id)
-);
 
 CREATE TABLE links (
     target TEXT NOT NULL,
@@ -162,7 +155,6 @@ CREATE TABLE pollers (
 DROP TABLE pollers;
 DROP TABLE refs;
 DROP TABLE links;
-DROP TABLE intents;
 DROP TABLE outcomes;
 DROP TABLE heads;
 DROP TABLE pages;

@@ -1,0 +1,251 @@
+package activities
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/samber/lo"
+	"go.temporal.io/sdk/activity"
+
+	"github.com/qbridge/qbridge/activities/servicenow"
+	"github.com/qbridge/qbridge/activities/store"
+	"github.com/qbridge/qbridge/domain/payload"
+	"github.com/qbridge/qbridge/domain/record"
+)
+
+// lanes sends the payloads, one lane beside the other, each in its order. The
+// first error ends all lanes after the post they are in: a post that is given up
+// in the middle may still be worked on while the next attempt sends it again.
+func (w *pageWriter) lanes(ctx context.Context, payloads []payload.Payload) error {
+	byLane := lo.GroupBy(payloads, func(p payload.Payload) int { return p.Lane })
+	var wg sync.WaitGroup
+	var failed atomic.Bool
+	errs := make(chan error, len(byLane))
+	for _, lane := range byLane {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			if err := w.lane(ctx, lane, &failed); err != nil {
+				failed.Store(true)
+				errs <- err
+			}
+		}()
+	}
+	wg.Wait()
+	close(errs)
+	for err := range errs {
+		return err
+	}
+	return context.Cause(ctx)
+}
+
+// lane sends the payloads of one lane until one fails anywhere. A panic becomes
+// an error: the SDK cannot recover one in a goroutine of ours.
+func (w *pageWriter) lane(ctx context.Context, lane []payload.Payload, failed *atomic.Bool) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("activities: write lane: %v", p)
+		}
+	}()
+	for i := range lane {
+		if ctx.Err() != nil || failed.Load() {
+			return nil
+		}
+		if err := w.send(ctx, &lane[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Limits of sending one payload.
+const (
+	lockTries = 3 // how often records that met a lock of the target are sent again
+	// postGrace is how long a post and its outcomes may take when the attempt is
+	// cancelled meanwhile; it fits into the time a worker has to stop.
+	postGrace = 25 * time.Second
+)
+
+// graceful returns a context that outlives ctx by postGrace.
+func graceful(ctx context.Context) (context.Context, context.CancelFunc) {
+	out, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(postGrace, cancel) })
+	return out, func() { stop(); cancel() }
+}
+
+// send posts one payload: intent first, then the post, then the outcomes. A
+// payload that the target rejects as a whole is halved until the guilty record
+// stands alone.
+func (w *pageWriter) send(ctx context.Context, p *payload.Payload) error {
+	gctx, cancel := graceful(ctx)
+	defer cancel()
+	for try := 0; ; try++ {
+		if err := w.Store.BeginPayload(gctx, w.plan.Run, w.plan.Epoch, w.page, p.Records()); err != nil {
+			return err
+		}
+		answer, err := w.post(gctx, p, false)
+		if err != nil {
+			return w.rejected(ctx, p, err)
+		}
+		if err := w.forgetShared(gctx, p, answer); err != nil {
+			return err
+		}
+		results := payload.Attribute(p, answer, w.priorOf(p), w.linkedOf(p))
+		locked := map[string]bool{}
+		var out []store.Settlement
+		for i := range results {
+			if results[i].Retry && try < lockTries {
+				locked[results[i].Owner] = true // its intent stays
+				if results[i].Inserted {        // the next answer will say that it exists
+					w.expect(results[i].Owner)
+				}
+				continue
+			}
+			s, err := w.settlement(&results[i])
+			if err != nil {
+				return err
+			}
+			out = append(out, s)
+		}
+		if err := w.settle(gctx, out); err != nil || len(locked) == 0 {
+			return err
+		}
+		again := p.Only(fmt.Sprintf("%s.%d", p.ID, try+1), locked)
+		p = &again
+		if err := pause(ctx, time.Duration(try+1)*500*time.Millisecond); err != nil {
+			return err
+		}
+	}
+}
+
+// forgetShared drops the sys_ids of shared items that the target no longer
+// knows, so that the next write makes them anew.
+func (w *pageWriter) forgetShared(ctx context.Context, p *payload.Payload, a *payload.Answer) error {
+	var gone []store.Link
+	for i := range p.Items {
+		if it := &p.Items[i]; it.Role == payload.RoleShared && it.SysID != "" && len(a.Items[i].Errors) > 0 {
+			gone = append(gone, store.Link{Target: w.plan.Target, Key: it.Key, Class: it.Class, Origin: record.OriginMatched})
+		}
+	}
+	if len(gone) == 0 {
+		return nil
+	}
+	return w.Store.PutLinks(ctx, gone)
+}
+
+// patientAttempts is how often a page is sent before a call that fails without a
+// reason is taken for the fault of a record in it.
+const patientAttempts = 3
+
+// rejected handles a payload that the target refused as a whole: it is halved
+// until the guilty record stands alone. Anything that may pass by itself is left
+// to another attempt of the activity — but not for ever.
+func (w *pageWriter) rejected(ctx context.Context, p *payload.Payload, cause error) error {
+	var e *servicenow.Error
+	if !errors.As(cause, &e) {
+		return cause
+	}
+	stubborn := activity.GetInfo(ctx).Attempt > patientAttempts && (e.Status == http.StatusInternalServerError || e.Code == servicenow.CodeTimeout)
+	if !wholeRejected(e) && !stubborn {
+		return cause
+	}
+	if a, b, ok := payload.Halve(p); ok {
+		if err := w.send(ctx, &a); err != nil {
+			return err
+		}
+		return w.send(ctx, &b)
+	}
+	outcome := record.Rejected
+	if e.Kind() != servicenow.KindInvalidRequest && e.Kind() != servicenow.KindTooLarge {
+		outcome = record.Failed // perhaps written: the next run finds out
+	}
+	return w.settle(context.WithoutCancel(ctx), []store.Settlement{{Key: p.Records()[0], Outcome: outcome, Reason: e.Error()}})
+}
+
+// expect remembers that a record was written although its answer was a failure,
+// like an intent that an earlier attempt left unanswered.
+func (w *pageWriter) expect(key string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.prior[key] = true
+}
+
+func (w *pageWriter) priorOf(p *payload.Payload) map[string]bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	out := map[string]bool{}
+	for _, key := range p.Records() {
+		out[key] = w.prior[key]
+	}
+	return out
+}
+
+func (w *pageWriter) linkedOf(p *payload.Payload) map[string]bool {
+	out := map[string]bool{}
+	for _, key := range p.Records() {
+		_, out[key] = w.links[key]
+	}
+	return out
+}
+
+// settlement turns a result into what the store keeps.
+func (w *pageWriter) settlement(r *payload.Result) (store.Settlement, error) {
+	answer, err := json.Marshal(r.Main)
+	if err != nil {
+		return store.Settlement{}, fmt.Errorf("activities: answer of %s: %w", r.Owner, err)
+	}
+	s := store.Settlement{Key: r.Owner, Outcome: r.Outcome, Reason: r.Reason, Class: r.Class, Answer: string(answer), Fresh: true}
+	if r.Recovered && s.Reason == "" {
+		s.Reason = "recovered"
+	}
+	origin := record.OriginMatched
+	if r.Inserted {
+		origin = record.OriginCreated
+	}
+	switch {
+	case r.SysID != "":
+		s.Link = &store.Link{Target: w.plan.Target, Key: r.Owner, SysID: r.SysID, Class: r.Class, Origin: origin}
+		s.Digest = w.digests[r.Owner]
+	case r.Inserted && r.Main.SysID != "": // a part failed, but the CI is there and ours
+		s.Link = &store.Link{Target: w.plan.Target, Key: r.Owner, SysID: r.Main.SysID, Class: r.Class, Origin: origin}
+	}
+	return s, nil
+}
+
+func (w *pageWriter) settle(ctx context.Context, out []store.Settlement) error {
+	if len(out) == 0 {
+		return nil
+	}
+	if err := w.Store.Settle(ctx, w.plan.Run, w.plan.Epoch, w.page, out); err != nil {
+		return err
+	}
+	w.settled.Add(int64(len(out)))
+	return nil
+}
+
+// wholeRejected reports whether a smaller payload may pass: the target refused
+// this one, or cancelled it for the time it took. An endpoint that is not there
+// refuses no payload.
+func wholeRejected(e *servicenow.Error) bool {
+	if e.Status == http.StatusNotFound || e.Status == http.StatusMethodNotAllowed {
+		return false
+	}
+	return e.Kind() == servicenow.KindInvalidRequest || e.Kind() == servicenow.KindTooLarge || e.Code == servicenow.CodeCancelled
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-t.C:
+		return nil
+	}
+}
