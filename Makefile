@@ -24,7 +24,12 @@ build: ## build all programs into bin/
 	$(GO) build -o bin/qbridge-sim ./tests/sim/cmd
 
 test: temporal ## unit, contract, replay and end-to-end tests on a real Temporal server
-	$(GO) test -timeout 20m ./...
+	@if [ -n "$$QBRIDGE_TEST_POSTGRES" ] || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then \
+	  deploy/postgres-test.sh $(GO) test -timeout 20m ./...; \
+	else \
+	  echo "the PostgreSQL suite does not run: install PostgreSQL, or set QBRIDGE_TEST_POSTGRES"; \
+	  $(GO) test -timeout 20m ./...; \
+	fi
 
 lint: tools ## golangci-lint and workflowcheck
 	$(BIN)/golangci-lint run ./...

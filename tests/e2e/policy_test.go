@@ -1,0 +1,91 @@
+package e2e_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/qbridge/qbridge/starter/cli"
+)
+
+// branch adds a second source with the same assets under other native keys, and
+// a schedule of it with the given lines.
+func (s *stack) branch(lines string) string {
+	return strings.Replace(s.document(), "servicenow:\n", `  - name: branch
+    apiUrl: ${env:QBRIDGE_QUALYS_API_URL}
+    gatewayUrl: ${env:QBRIDGE_QUALYS_GATEWAY_URL}
+    auth: {username: "${env:QBRIDGE_SECRET_QUALYS_USER}", password: "${env:QBRIDGE_SECRET_QUALYS_PASSWORD}"}
+
+servicenow:
+`, 1) + "  - {name: branch, source: branch, target: dev, manual: true, " + lines + "}\n"
+}
+
+func TestCIsThatWereThereBeforeAreNotTouchedInMetadataOnlyMode(t *testing.T) {
+	t.Parallel()
+	s := newStack(t, "--assets", "300", "--seed", "4")
+	s.mustApply()
+	code, first := s.sync("--full")
+	require.Zero(t, code)
+	digest, posts := s.digest(), s.calls(s.sims.ServiceNow.URL, irePath)
+
+	code, out := s.apply(s.branch("existing: metadata-only"))
+	require.Zero(t, code, out)
+	for range 2 {
+		code, text, errs := s.cli("run", "start", "branch", "--full", "--wait", "-o", "json")
+		require.Zero(t, code, errs)
+		require.Contains(t, text, `"status": "completed"`)
+		require.Contains(t, text, `"created": 0,`)
+		require.Contains(t, text, `"updated": 0,`)
+	}
+	require.Equal(t, posts, s.calls(s.sims.ServiceNow.URL, irePath), "nothing was posted: IRE would take over the discovery source")
+	require.Equal(t, digest, s.digest())
+	code, text, errs := s.cli("run", "show", "latest")
+	require.Zero(t, code, errs)
+	require.Contains(t, text, "existing CI is protected")
+	require.Positive(t, first.Created)
+}
+
+func TestUpdateOnlyCreatesNothing(t *testing.T) {
+	t.Parallel()
+	s := newStack(t, "--assets", "100", "--seed", "4")
+	code, out := s.apply(s.branch("existing: full, operation: update"))
+	require.Zero(t, code, out)
+	code, text, errs := s.cli("run", "start", "branch", "--full", "--wait", "-o", "json")
+	require.Zero(t, code, errs)
+	require.Contains(t, text, `"created": 0,`)
+	code, text, _ = s.cli("run", "show", "latest")
+	require.Zero(t, code)
+	require.Contains(t, text, "no match (operation: update)")
+}
+
+func TestACIThatAPersonDeletedComesBack(t *testing.T) {
+	t.Parallel()
+	s := newStack(t, "--assets", "20", "--seed", "6")
+	s.mustApply()
+	code, first := s.sync("--full")
+	require.Zero(t, code)
+	digest := s.digest()
+	require.Less(t, must(postForm(s.sims.ServiceNow.URL+"/_sim/reset", "")), 300, "the instance is restored to an empty state")
+	require.NotEqual(t, digest, s.digest())
+	code, res := s.sync("--full")
+	require.Zero(t, code)
+	require.Equal(t, first.Created, res.Created, "the sample of linked CIs shows that the memory cannot be trusted: %+v", res.Counters)
+	require.Equal(t, digest, s.digest())
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+func TestAnUnknownScheduleIsRefusedBeforeAnythingStarts(t *testing.T) {
+	t.Parallel()
+	s := newStack(t, "--assets", "5")
+	s.mustApply()
+	code, _, errs := s.cli("run", "start", "nosuch")
+	require.Equal(t, cli.ExitUsage, code)
+	require.Equal(t, "qbridge: there is no schedule \"nosuch\"; revision r1 has inventory\n", errs)
+}
