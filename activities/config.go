@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/samber/lo"
@@ -40,16 +41,39 @@ func (c *Config) ConfigCheck(ctx context.Context, in contract.ApplyInput) (contr
 		problems = append(problems, lo.Map(config.CheckChange(old, cfg), toProblem)...)
 	}
 	var res contract.ApplyResult
-	for i, q := range cfg.Qualys {
-		res.Checks = append(res.Checks, c.Vendors.CheckQualys(ctx, q)...)
-		problems = append(problems, failedChecks(fmt.Sprintf("qualys[%d]", i), q.Name, in.SkipChecks, res.Checks)...)
-	}
-	for i, s := range cfg.ServiceNow {
-		res.Checks = append(res.Checks, c.Vendors.CheckServiceNow(ctx, s)...)
-		problems = append(problems, failedChecks(fmt.Sprintf("servicenow[%d]", i), s.Name, in.SkipChecks, res.Checks)...)
+	for _, t := range c.test(ctx, cfg) {
+		res.Checks = append(res.Checks, t.checks...)
+		problems = append(problems, failedChecks(t.place, in.SkipChecks, t.checks)...)
 	}
 	res.Problems = problems
 	return res, nil
+}
+
+// tested is the test of one connection.
+type tested struct {
+	place  string
+	checks []contract.Check
+}
+
+// test tests all connections side by side, so that dead ones do not add up.
+func (c *Config) test(ctx context.Context, cfg *config.Config) []tested {
+	out := make([]tested, len(cfg.Qualys)+len(cfg.ServiceNow))
+	var wg sync.WaitGroup
+	start := func(n int, place string, check func() []contract.Check) {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			out[n] = tested{place: place, checks: check()}
+		}()
+	}
+	for i, q := range cfg.Qualys {
+		start(i, fmt.Sprintf("qualys[%d] %s", i, q.Name), func() []contract.Check { return c.Vendors.CheckQualys(ctx, q) })
+	}
+	for i, s := range cfg.ServiceNow {
+		start(len(cfg.Qualys)+i, fmt.Sprintf("servicenow[%d] %s", i, s.Name), func() []contract.Check { return c.Vendors.CheckServiceNow(ctx, s) })
+	}
+	wg.Wait()
+	return out
 }
 
 // decode reads and validates a document, its rules included.
@@ -71,14 +95,11 @@ func toProblem(p config.Problem, _ int) contract.Problem {
 
 // failedChecks turns the failed checks of a connection into problems, unless
 // the caller asked to store the revision all the same.
-func failedChecks(place, connection string, skip bool, checks []contract.Check) []contract.Problem {
-	if skip {
-		return nil
-	}
+func failedChecks(place string, skip bool, checks []contract.Check) []contract.Problem {
 	var out []contract.Problem
 	for _, ch := range checks {
-		if ch.Connection == connection && !ch.OK {
-			out = append(out, contract.Problem{Place: place + " " + connection + ": " + ch.Capability, Message: ch.Message, Remedy: ch.Remedy})
+		if !ch.OK && !skip {
+			out = append(out, contract.Problem{Place: place + ": " + ch.Capability, Message: ch.Message, Remedy: ch.Remedy})
 		}
 	}
 	return out

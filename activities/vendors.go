@@ -35,8 +35,8 @@ type Target struct {
 	Config config.ServiceNow
 	Client *servicenow.Client
 	// Shared serialises what must not be written twice at the same time: shared
-	// items and reference rows.
-	Shared sync.Mutex
+	// items and reference rows. All revisions of a connection have the same one.
+	Shared *sync.Mutex
 }
 
 func isNotFound(err error) bool { return errors.Is(err, store.ErrNotFound) }

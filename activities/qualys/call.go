@@ -32,7 +32,14 @@ type token struct {
 	mu    sync.Mutex
 	value string
 	until time.Time
+	// refused is the last refused login, which is not repeated for a while: many
+	// callers with a wrong password must not lock the account.
+	refused   error
+	refusedAt time.Time
 }
+
+// refusalHolds is how long a refused login is taken for final.
+const refusalHolds = 30 * time.Second
 
 // Authenticate fetches a token unless a valid one is at hand.
 //
@@ -51,9 +58,16 @@ func (c *Client) bearer(ctx context.Context, stale string) (string, error) {
 	if c.token.value != "" && c.token.value != stale && c.cfg.Now().Before(c.token.until) {
 		return c.token.value, nil
 	}
-	c.token.value = ""
+	if c.token.refused != nil && c.cfg.Now().Sub(c.token.refusedAt) < refusalHolds {
+		return "", c.token.refused
+	}
+	c.token.value, c.token.refused = "", nil
 	value, err := c.login(ctx)
 	if err != nil {
+		var e *Error
+		if errors.As(err, &e) && e.kind == KindUnauthorized {
+			c.token.refused, c.token.refusedAt = err, c.cfg.Now()
+		}
 		return "", err
 	}
 	c.token.value, c.token.until = value, c.cfg.Now().Add(tokenLifetime-tokenMargin)

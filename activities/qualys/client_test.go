@@ -145,6 +145,21 @@ func TestAnExpiredTokenIsReplacedBeforeItsEnd(t *testing.T) {
 	require.EqualValues(t, 2, g.auths.Load(), "a token lives four hours, less five minutes")
 }
 
+func TestARefusedLoginIsNotRepeatedByEveryCaller(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t)
+	g.auth = status(401, `{"authentication_exceptions":[]}`)
+	clock := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	c := g.client(t, func(cfg *qualys.Config) { cfg.Now = func() time.Time { return clock } })
+	for range 10 {
+		require.Error(t, c.Authenticate(context.Background()))
+	}
+	require.EqualValues(t, 1, g.auths.Load())
+	clock = clock.Add(time.Minute)
+	require.Error(t, c.Authenticate(context.Background()))
+	require.EqualValues(t, 2, g.auths.Load(), "a corrected password is tried after a while")
+}
+
 func TestAWrongLoginIsOneErrorWithoutSecrets(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

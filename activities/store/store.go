@@ -28,6 +28,12 @@ var ErrNotFound = errors.New("store: not found")
 // its caller is a zombie and must stop.
 var ErrStaleEpoch = errors.New("store: the lease of this run was taken over")
 
+// Retention of outcomes; what failed is kept longer.
+const (
+	KeepSuccesses = 30 * 24 * time.Hour
+	KeepFailures  = 60 * 24 * time.Hour
+)
+
 // LeaseHeldError says that another run holds the lease of a schedule.
 type LeaseHeldError struct {
 	Key        string
@@ -176,7 +182,8 @@ type Runs interface {
 	OpenRun(ctx context.Context, in OpenRun) (OpenedRun, error)
 	// CloseRun gives unfinished records the outcome failed ("run ended"), freezes
 	// the counters, moves the watermark if Complete, and releases the lease.
-	// Closing twice returns the stored run.
+	// Closing twice returns the stored run. Outcomes older than the retention are
+	// purged in batches afterwards.
 	CloseRun(ctx context.Context, in CloseRun) (Run, error)
 }
 

@@ -195,7 +195,35 @@ func (s *Store) CloseRun(ctx context.Context, in store.CloseRun) (store.Run, err
 	if err != nil {
 		return store.Run{}, err
 	}
+	if err := s.purge(ctx); err != nil {
+		return store.Run{}, err
+	}
 	return s.RunByID(ctx, in.ID)
+}
+
+// Bounds of one purge: short transactions, and not all at once after a long rest.
+const (
+	purgeBatch   = 5000
+	purgeBatches = 40
+)
+
+// purge removes outcomes that are older than their retention.
+func (s *Store) purge(ctx context.Context) error {
+	now := s.now()
+	for range purgeBatches {
+		var n int64
+		err := s.inTx(ctx, "purge outcomes", func(t *tx) error {
+			var err error
+			n, err = t.exec(ctx, `DELETE FROM outcomes WHERE (run, key) IN (SELECT run, key FROM outcomes
+				WHERE at < ? AND (at < ? OR outcome NOT IN ('failed', 'rejected')) LIMIT ?)`,
+				micros(now.Add(-store.KeepSuccesses)), micros(now.Add(-store.KeepFailures)), purgeBatch)
+			return err
+		})
+		if err != nil || n < purgeBatch {
+			return err
+		}
+	}
+	return nil
 }
 
 // closedBy tells a repeated close from that of a zombie.

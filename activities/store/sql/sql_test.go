@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -101,6 +102,41 @@ func TestWhatWasCommittedSurvivesReopening(t *testing.T) {
 	r, err := again.ActiveRevision(context.Background())
 	require.NoError(t, err)
 	require.Equal(t, "a: 1", r.Document)
+}
+
+func TestOldOutcomesArePurgedWhenARunCloses(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	s, err := sql.Open(context.Background(), filepath.Join(t.TempDir(), "store.db"), sql.Options{Now: func() time.Time { return now }})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	ctx := context.Background()
+	run := func(id string) {
+		o, err := s.OpenRun(ctx, store.OpenRun{ID: id, WorkflowID: "w", Schedule: "s", Revision: "r1", Full: true})
+		require.NoError(t, err)
+		_, err = s.StagePage(ctx, store.StagePage{Run: id, Epoch: o.Epoch, Enumeration: o.Enumeration, Last: true, Records: []store.Staging{
+			{Key: "corp/1", Kind: record.KindAsset, Outcome: record.Skipped}, {Key: "corp/2", Kind: record.KindAsset, Outcome: record.Failed},
+		}})
+		require.NoError(t, err)
+		_, err = s.CloseRun(ctx, store.CloseRun{ID: id, Epoch: o.Epoch, Status: store.RunCompleted, Complete: true})
+		require.NoError(t, err)
+	}
+	left := func(id string) int {
+		rows, err := s.ListOutcomes(ctx, store.OutcomeFilter{Run: id})
+		require.NoError(t, err)
+		return len(rows)
+	}
+	run("one")
+	require.Equal(t, 2, left("one"))
+	now = now.Add(31 * 24 * time.Hour)
+	run("two")
+	require.Equal(t, 1, left("one"), "successes are kept for 30 days")
+	now = now.Add(30 * 24 * time.Hour)
+	run("three")
+	require.Zero(t, left("one"), "failures for 60")
+	r, err := s.RunByID(ctx, "one")
+	require.NoError(t, err)
+	require.EqualValues(t, 2, r.Counters.Fetched, "the counters of a closed run are frozen")
 }
 
 func BenchmarkStagePage(b *testing.B) {
