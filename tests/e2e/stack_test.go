@@ -7,12 +7,14 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"database/sql"
 	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,6 +24,7 @@ import (
 	"testing"
 	"time"
 
+	_ "github.com/jackc/pgx/v5/stdlib" // driver "pgx"
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/client"
 	sdklog "go.temporal.io/sdk/log"
@@ -226,6 +229,35 @@ func (s *stack) startSimulators(flags []string) {
 	require.NoError(s.t, json.Unmarshal([]byte(line), &s.sims))
 }
 
+// onPostgreSQL moves the stack to a database of its own, before its worker starts
+// again; without a server the test is skipped.
+func (s *stack) onPostgreSQL() {
+	s.t.Helper()
+	base := os.Getenv("QBRIDGE_TEST_POSTGRES")
+	if base == "" {
+		if os.Getenv("CI") != "" {
+			s.t.Fatal("QBRIDGE_TEST_POSTGRES is not set, and CI must run this")
+		}
+		s.t.Skip("did not run: set QBRIDGE_TEST_POSTGRES to a server where databases may be created")
+	}
+	admin, err := sql.Open("pgx", base)
+	require.NoError(s.t, err)
+	name := strings.ReplaceAll(s.namespace, "-", "_")
+	_, err = admin.Exec("CREATE DATABASE " + name)
+	require.NoError(s.t, err)
+	s.t.Cleanup(func() {
+		_, err := admin.Exec("DROP DATABASE " + name + " WITH (FORCE)")
+		require.NoError(s.t, err)
+		require.NoError(s.t, admin.Close())
+	})
+	u, err := url.Parse(base)
+	require.NoError(s.t, err)
+	u.Path = "/" + name
+	s.stopWorker(syscall.SIGTERM)
+	s.env = append(s.env, "QBRIDGE_STORE_URL="+u.String())
+	s.startWorker()
+}
+
 // startWorker starts the worker and waits until it is ready.
 func (s *stack) startWorker() {
 	s.t.Helper()
@@ -260,6 +292,15 @@ func (s *stack) stopWorker(sig syscall.Signal) {
 	_ = s.worker.Process.Signal(sig)
 	_ = s.worker.Wait()
 	s.worker = nil
+}
+
+// logged fails until the worker logged a message n times.
+func (s *stack) logged(message string, n int) error {
+	log, err := os.ReadFile(filepath.Join(s.dir, "worker.log"))
+	if got := strings.Count(string(log), message); err == nil && got < n {
+		err = fmt.Errorf("%q was logged %d times", message, got)
+	}
+	return err
 }
 
 // eventually tries until fn succeeds or patience ends.
