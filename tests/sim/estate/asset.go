@@ -26,7 +26,9 @@ type Asset struct {
 	NICs                                 []NIC
 	Cloud                                *Cloud
 	Tags                                 []int
-	Source                               string
+	// Labels are tags that the estate does not know of itself; whoever shows an asset may set them.
+	Labels []Label
+	Source string
 
 	// Times in epoch milliseconds; 0 and -1 mean never.
 	Created, Modified, SensorUpdated, LastBoot, LastCheckedIn int64
@@ -67,6 +69,15 @@ var tagNames = [...]string{
 }
 
 const firstTag = 15_939_720
+
+// TagCount is the number of tags that the estate hands out: positions 0 to TagCount-1.
+const TagCount = len(tagNames)
+
+// Label is a tag by its id and name.
+type Label struct {
+	ID   int64
+	Name string
+}
 
 // TagName and TagID describe the tag at a position of Asset.Tags.
 func TagName(tag int) string { return tagNames[tag] }

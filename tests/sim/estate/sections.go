@@ -193,10 +193,16 @@ func (a *Asset) writeActivity(w *encoder) {
 
 func (a *Asset) writeTags(w *encoder, profile Profile) {
 	w.list("tagList", "tag")
-	for _, tag := range a.Tags {
+	labels := a.Labels
+	if labels == nil {
+		for _, tag := range a.Tags {
+			labels = append(labels, Label{TagID(tag), TagName(tag)})
+		}
+	}
+	for _, label := range labels {
 		w.item()
-		w.number("tagId", TagID(tag))
-		w.text("tagName", TagName(tag))
+		w.number("tagId", label.ID)
+		w.text("tagName", label.Name)
 		w.number("foregroundColor", 0)
 		w.number("backgroundColor", 0)
 		if profile == Full {

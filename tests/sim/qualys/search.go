@@ -154,7 +154,11 @@ func (s *Server) each(ctx context.Context, q query, fn func(*estate.Asset) bool)
 	reader := s.estate.Reader()
 	visit := func(index int) bool {
 		a, ok := reader.Asset(index)
-		if !ok || a.ID <= q.cursor || q.since > 0 && a.Modified < q.since || !q.filter.match(s.estate, a) {
+		if !ok || a.ID <= q.cursor || q.since > 0 && a.Modified < q.since {
+			return true
+		}
+		s.tags.show(a)
+		if !q.filter.match(s.estate, a) {
 			return true
 		}
 		return fn(a)
@@ -328,6 +332,7 @@ func (s *Server) get(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
+	s.tags.show(a)
 	s.recorder.AddItems(endpointGet, 1)
 	body := s.estate.AppendJSON(nil, a, estate.View{Hide: hide, SoftwareType: params.Get("softwareType")})
 	writePage(w, `{"responseMessage":"Valid API Access","count":1,"responseCode":"SUCCESS","lastSeenAssetId":null,"hasMore":0,"assetListData":{"asset":[`, body, `]}}`)

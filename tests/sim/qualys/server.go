@@ -9,7 +9,7 @@
 // One handler serves both hosts of a platform, the API host and the gateway. Where the public documents disagree or are
 // silent the behaviour is an option, and its default is the stricter reading; README.md of tests/sim lists them.
 //
-// Not modelled yet: XML answers, GAV v1, QPS, FO, CertView, connector and metadata writes.
+// Not modelled: XML answers of the inventory, GAV v1, FO, CertView, connector and metadata writes.
 package qualys
 
 import (
@@ -38,6 +38,8 @@ type User struct {
 	Username, Password string
 	// NoModule makes every call on assets answer 403: the subscription or the role lacks the module.
 	NoModule bool
+	// NoTags refuses changes of tags: the role lacks the permission.
+	NoTags bool
 }
 
 // Choice picks one of the behaviours that public documents leave open.
@@ -74,6 +76,8 @@ type Options struct {
 	Users []User
 	// TokenLifetime is how long a token is valid; 4 h when zero, as documented.
 	TokenLifetime time.Duration
+	// TagDelay is how long a new or changed tag rule takes until it has members; 5 s when zero.
+	TagDelay time.Duration
 	// PageLatency is how long a page of assets takes.
 	PageLatency time.Duration
 	// Limits are those of the subscription; the zero value has none.
@@ -95,6 +99,7 @@ type Server struct {
 	plan     *fault.Plan
 	limiter  *limiter
 	tokens   *tokens
+	tags     *tagStore
 	users    map[string]User
 	handler  http.Handler
 	requests atomic.Uint64
@@ -105,9 +110,12 @@ type Server struct {
 
 // journalLine is one line of the state: the estate that the mutations belong to, or a mutation.
 type journalLine struct {
-	Estate *estateID  `json:"estate,omitempty"`
-	Mutate int        `json:"mutate,omitempty"`
-	At     *time.Time `json:"at,omitempty"`
+	Estate *estateID   `json:"estate,omitempty"`
+	Mutate int         `json:"mutate,omitempty"`
+	At     *time.Time  `json:"at,omitempty"`
+	Tag    *tag        `json:"tag,omitempty"`
+	Untag  []int64     `json:"untag,omitempty"`
+	Assign *assignment `json:"assign,omitempty"`
 }
 
 type estateID struct {
@@ -131,6 +139,7 @@ func New(o Options) (*Server, error) {
 	s := &Server{
 		opts: o, estate: e, recorder: control.New(o.Now), plan: plan, limiter: newLimiter(o.Limits, o.Now),
 		tokens: newTokens(o.Now, o.TokenLifetime, o.Estate.Seed), users: map[string]User{},
+		tags: newTagStore(e, o.Now),
 	}
 	for _, u := range append([]User{{Username: o.Username, Password: o.Password}}, o.Users...) {
 		s.users[u.Username] = u
@@ -156,6 +165,9 @@ func (o *Options) fill() {
 	}
 	if o.TokenLifetime == 0 {
 		o.TokenLifetime = 4 * time.Hour
+	}
+	if o.TagDelay == 0 {
+		o.TagDelay = 5 * time.Second
 	}
 	if o.PageSize == "" {
 		o.PageSize = PageSize400
@@ -192,6 +204,8 @@ func (s *Server) restore(path string) error {
 			foreign = *line.Estate != id
 		case !foreign && line.At != nil:
 			s.estate.Mutate(line.Mutate, *line.At)
+		case !foreign:
+			return s.tags.replay(line)
 		}
 		return nil
 	})
@@ -262,6 +276,11 @@ func endpoint(r *http.Request) string {
 		return endpointSearch
 	case pathGet:
 		return endpointGet
+	case pathVersion:
+		return endpointPortal
+	}
+	if name := qpsEndpoint(r.URL.Path); name != "" {
+		return name
 	}
 	return endpointOther
 }
@@ -280,6 +299,8 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc(pathCount, s.verbs(s.guarded(s.count), http.MethodPost))
 	mux.HandleFunc(pathSearch, s.verbs(s.guarded(s.search), http.MethodPost))
 	mux.HandleFunc(pathGet, s.verbs(s.guarded(s.get), http.MethodGet, http.MethodPost))
+	mux.HandleFunc(pathVersion, s.verbs(s.version, http.MethodGet))
+	mux.HandleFunc(pathQPS, s.qps)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		s.spring(w, r, http.StatusNotFound, "No static resource "+trimSlash(r.URL.Path)+".")
 	})
@@ -365,6 +386,7 @@ func (s *Server) reset(w http.ResponseWriter, _ *http.Request) {
 		}
 	}
 	s.estate.Reset()
+	s.tags.reset()
 	s.recorder.Reset()
 	s.limiter.reset()
 	w.WriteHeader(http.StatusNoContent)

@@ -98,6 +98,11 @@ func assetToken(name string) *filterToken {
 		return figure(numeric, func(a *estate.Asset) float64 { return float64(a.Criticality) })
 	case "asset.tags.name", "tags.name":
 		return many(text, func(a *estate.Asset, fn func(value) bool) {
+			for _, label := range a.Labels {
+				if !fn(value{text: label.Name}) {
+					return
+				}
+			}
 			for _, tag := range a.Tags {
 				if !fn(value{text: estate.TagName(tag)}) {
 					return

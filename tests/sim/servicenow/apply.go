@@ -304,7 +304,7 @@ func (r *run) update(o *outcome, id identification) {
 			return c == nil
 		})
 	}
-	incoming := r.columns(o, class)
+	incoming := append(r.columns(o, class), r.clearing(o, class)...)
 	if first := r.date(o, "first_discovered"); first != "" {
 		incoming = append(incoming, field{r.s.schema.nums["first_discovered"], first})
 	}

@@ -18,6 +18,7 @@ type authority struct {
 	mu       sync.Mutex
 	opt      Options
 	users    map[string]*account
+	clients  map[string]*oauthClient
 	access   map[string]*token // by access token
 	current  map[string]*token // by grant and user: reused while it lives
 	refresh  map[string]string // refresh token → user
@@ -31,49 +32,58 @@ type account struct {
 	Username string   `json:"username"`
 	Password string   `json:"password"`
 	Roles    []string `json:"roles"`
+	APIKey   string   `json:"apiKey"`
 }
 
 type token struct {
 	access, refresh, user string
+	apis                  []string
 	expires               time.Time
 }
 
 func newAuthority(opt Options) *authority {
 	a := &authority{opt: opt, users: map[string]*account{}, access: map[string]*token{}, current: map[string]*token{}, refresh: map[string]string{}, lifetime: opt.TokenLifetime}
-	a.users[opt.Username] = &account{opt.Username, opt.Password, []string{"admin", "itil", "asset"}}
+	a.users[opt.Username] = &account{Username: opt.Username, Password: opt.Password, Roles: []string{"admin", "itil", "asset"}}
+	a.clients = map[string]*oauthClient{opt.ClientID: {ID: opt.ClientID, Secret: opt.ClientSecret, User: opt.Username}}
 	return a
 }
+
+// jwtGrant is the grant type of RFC 7523.
+const jwtGrant = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 type accountKey struct{}
 
 // authenticate accepts basic credentials and bearer tokens. ok is false after
 // the 401 was written.
 func (s *Server) authenticate(w http.ResponseWriter, req *http.Request) (*http.Request, bool) {
-	user := s.auth.identify(req)
+	user, apis := s.auth.identify(req)
 	if user == nil {
 		w.Header().Set("WWW-Authenticate", `BASIC realm="Service-now"`)
 		writeError(w, http.StatusUnauthorized, "User Not Authenticated", "Required to provide Auth information")
 		return nil, false
 	}
-	return req.WithContext(context.WithValue(req.Context(), accountKey{}, user)), true
+	return req.WithContext(context.WithValue(context.WithValue(req.Context(), accountKey{}, user), scopeKey{}, apis)), true
 }
 
-func (a *authority) identify(req *http.Request) *account {
+func (a *authority) identify(req *http.Request) (user *account, apis []string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if name, password, ok := req.BasicAuth(); ok {
 		u := a.users[name]
 		if u == nil || subtle.ConstantTimeCompare([]byte(u.Password), []byte(password)) != 1 {
-			return nil
+			return nil, nil
 		}
-		return u
+		return u, nil
+	}
+	if req.Header.Get("Authorization") == "" {
+		return a.byKey(req), nil
 	}
 	bearer, ok := strings.CutPrefix(req.Header.Get("Authorization"), "Bearer ")
 	t := a.access[bearer]
 	if !ok || t == nil || !a.opt.Now().Before(t.expires) {
-		return nil
+		return nil, nil
 	}
-	return a.users[t.user]
+	return a.users[t.user], t.apis
 }
 
 // allowedRole tells whether the caller has one of the roles, or is an admin.
@@ -119,10 +129,11 @@ func (a *authority) grant(req *http.Request, clientGrant bool) map[string]any {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	f := req.PostForm
-	if f.Get("client_id") != a.opt.ClientID || f.Get("client_secret") != a.opt.ClientSecret {
+	client, kind := a.clients[f.Get("client_id")], f.Get("grant_type")
+	if client == nil || f.Get("client_secret") != client.Secret && (kind != jwtGrant || f.Has("client_secret")) {
 		return nil
 	}
-	user, refresh, kind := "", "", f.Get("grant_type")
+	user, refresh := "", ""
 	switch kind {
 	case "password":
 		u := a.users[f.Get("username")]
@@ -134,30 +145,34 @@ func (a *authority) grant(req *http.Request, clientGrant bool) map[string]any {
 		if !clientGrant {
 			return nil
 		}
-		user = a.opt.Username
+		user = client.User
 	case "refresh_token":
 		refresh = f.Get("refresh_token")
 		if user = a.refresh[refresh]; user == "" {
 			return nil
 		}
+	case jwtGrant:
+		if user = a.assertion(client, f.Get("assertion")); user == "" {
+			return nil
+		}
 	default:
 		return nil
 	}
-	return a.issue(kind, user, refresh)
+	return a.issue(client, kind, user, refresh)
 }
 
 // issue returns the living token of a user or a new one.
-func (a *authority) issue(kind, user, refresh string) map[string]any {
+func (a *authority) issue(client *oauthClient, kind, user, refresh string) map[string]any {
 	now := a.opt.Now()
-	key := user
+	key := client.ID + "\x00" + user
 	if kind == "client_credentials" {
-		key = "\x00client"
+		key = client.ID + "\x00\x00client"
 	}
 	t := a.current[key]
 	if t == nil || !now.Before(t.expires) {
 		a.issued++
 		text := stableID("token", key, strconv.Itoa(a.issued), now.String())
-		t = &token{access: fmt.Sprintf("%s%s", text, stableID(text.String())), user: user, refresh: refresh, expires: now.Add(a.lifetime)}
+		t = &token{access: fmt.Sprintf("%s%s", text, stableID(text.String())), user: user, apis: client.APIs, refresh: refresh, expires: now.Add(a.lifetime)}
 		if kind != "client_credentials" && t.refresh == "" {
 			t.refresh = stableID("refresh", text.String()).String() + stableID("refresh2", text.String()).String()
 		}

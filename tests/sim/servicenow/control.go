@@ -28,6 +28,9 @@ func (s *Server) buildHandler() error {
 	mux.HandleFunc("GET /_sim/rules", s.serveRuleList)
 	mux.HandleFunc("POST /_sim/rules", s.serveRuleChange)
 	mux.HandleFunc("POST /_sim/users", s.serveUser)
+	mux.HandleFunc("POST /_sim/oauth", s.serveClient)
+	mux.HandleFunc("POST /_sim/acls", s.serveACLs)
+	mux.HandleFunc("POST /_sim/instance", s.serveInstanceState)
 	mux.HandleFunc("POST /_sim/expire-tokens", func(w http.ResponseWriter, _ *http.Request) {
 		s.auth.expire()
 		writeJSON(w, http.StatusOK, map[string]bool{"ok": true})
@@ -37,13 +40,15 @@ func (s *Server) buildHandler() error {
 		if f := fault.From(req.Context()); f != nil && f.Kind == fault.ExpireJWT {
 			s.auth.expire()
 		}
-		if authed, ok := s.authenticate(w, req); ok {
+		if authed, ok := s.authenticate(w, req); ok && s.admit(w, authed) {
 			s.api(w, authed)
 		}
 	})
 	dated := http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		w.Header().Set("Date", s.opt.Now().UTC().Format(http.TimeFormat))
-		mux.ServeHTTP(w, req)
+		if !s.unavailable(w, req) {
+			mux.ServeHTTP(w, req)
+		}
 	})
 	s.handler = s.recorder.Wrap(Endpoint, plan.Middleware(Endpoint, dated))
 	return nil
@@ -51,7 +56,7 @@ func (s *Server) buildHandler() error {
 
 // Endpoint names a call for counters and fault plans: "ire", "ire.enhanced",
 // "ire.query", "ire.queryEnhanced", "table.get" (and post, put, patch, delete),
-// "stats", "meta", "oauth", "other".
+// "stats", "batch", "import", "instance", "meta", "oauth", "other".
 func Endpoint(req *http.Request) string {
 	if req.URL.Path == "/oauth_token.do" {
 		return "oauth"
@@ -69,11 +74,11 @@ func Endpoint(req *http.Request) string {
 		}
 	case "table":
 		return "table." + strings.ToLower(req.Method)
-	case "stats":
-		return "stats"
+	case "stats", "batch", "import":
+		return kind
 	case "cmdb":
-		if len(rest) > 0 && rest[0] == "meta" {
-			return "meta"
+		if len(rest) > 0 && (rest[0] == "meta" || rest[0] == "instance") {
+			return rest[0]
 		}
 	}
 	return "other"
@@ -100,6 +105,8 @@ func (s *Server) serveReset(w http.ResponseWriter, _ *http.Request) {
 	st.seq = fresh.seq
 	st.refresh()
 	s.recorder.Reset()
+	s.trouble.reset()
+	s.acls.set(nil)
 	writeJSON(w, http.StatusOK, map[string]bool{"ok": true})
 }
 

@@ -5,7 +5,7 @@
 // documents alone, reads them strictly and shares nothing with any client.
 //
 //	request ─▶ faults ─▶ stats ─▶ auth ─▶ route ─┬─ /identifyreconcile…  payload ─▶ insert locks ─▶ latency ─▶ run ─▶ answer
-//	                                             ├─ /table /stats /cmdb/meta
+//	                                             ├─ /table /stats /cmdb/meta /cmdb/instance /import /batch
 //	                                             └─ /_sim/…  control API, no authentication
 //	run:   validate ─▶ bind hosts ─▶ merge duplicates ─▶ identify ─▶ insert | update ─▶ lookups ─▶ relations      (one tx)
 //	store: tables ─▶ rows (packed) ─▶ indexes;  tx = undo log + one journal frame

@@ -159,3 +159,10 @@ func related(list []string, relations ...string) string {
 func rel(parent, child, kind string) string {
 	return fmt.Sprintf(`{"parent_id":%q,"child_id":%q,"type":%q}`, parent, child, kind)
 }
+
+func decodeIRE(t *testing.T, body []byte) ireResult {
+	t.Helper()
+	var out struct{ Result ireResult }
+	require.NoError(t, json.Unmarshal(body, &out))
+	return out.Result
+}

@@ -133,16 +133,19 @@ func (s *Server) runIRE(w http.ResponseWriter, req *http.Request, p *payload, op
 	defer release()
 	// An instance does not notice that its client gave up: the call goes on and
 	// commits, which is why the request's context plays no part here.
-	time.Sleep(s.opt.Latency + time.Duration(len(p.items))*s.opt.LatencyPerItem)
+	done, cancelled := s.work(len(p.items))
 	if broken != nil && broken.Kind == fault.QuotaCancel {
-		p = p.head(int(broken.N))
+		done, cancelled = int(broken.N), true
+	}
+	if cancelled {
+		p = p.head(done)
 	}
 	answer, err := s.identifyAndReconcile(req.URL.Query().Get("sysparm_data_source"), p, opt)
 	if err != nil {
 		writeError(w, http.StatusInternalServerError, "Unexpected error", err.Error())
 		return
 	}
-	if broken != nil && broken.Kind == fault.QuotaCancel {
+	if cancelled {
 		const text = "Transaction cancelled: maximum execution time exceeded"
 		writeError(w, s.opt.Settings.CancelledStatus, text, text)
 		return

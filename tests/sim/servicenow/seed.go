@@ -43,11 +43,22 @@ func (s *store) seed(opt Options) error {
 		add("sys_store_app", a[0], map[string]string{"scope": a[0], "name": a[1], "version": a[2], "latest_version": a[2], "active": "true"})
 		add("sys_scope", a[0], map[string]string{"scope": a[0], "name": a[1], "version": a[2], "active": "true"})
 	}
+	add("sysrule_quota", "batch", map[string]string{"name": "REST Batch API request timeout", "api": "batch", "max_duration": "30"})
 	add("sys_user", opt.Username, map[string]string{"user_name": opt.Username, "name": "Integration User", "active": "true"})
+	for _, role := range []string{"admin", "itil", "asset", "import_transformer", "rate_limit_admin"} {
+		add("sys_user_role", role, map[string]string{"name": role})
+	}
+	add("sys_transform_map", "computer", map[string]string{"name": "Computer Import", "source_table": "imp_computer", "target_table": "cmdb_ci_computer"})
+	for _, c := range []string{"name", "serial_number", "os", "ram"} {
+		add("sys_transform_entry", c, map[string]string{"map": stableID("sys_transform_map", "computer").String(), "source_field": c, "target_field": c, "coalesce": strconv.FormatBool(c == "name")})
+	}
 	for _, c := range []string{"Dell Inc.", "HP", "Lenovo", "Cisco", "VMware", "Microsoft", "Apple", "Amazon Web Services"} {
 		add("core_company", c, map[string]string{"name": c, "manufacturer": "true"})
 	}
-	return s.install(file, opt)
+	if err := s.install(file, opt); err != nil {
+		return err
+	}
+	return s.populate(opt.Others)
 }
 
 // install resolves the rules and dependencies of a file against the tables.

@@ -32,6 +32,8 @@ type Options struct {
 	TokenLifetime time.Duration
 	// Faults is a fault plan, empty for none.
 	Faults string
+	// Others are the CIs of other discovery sources, none by default.
+	Others OtherSources
 	// Seed makes sys_ids differ between instances.
 	Seed uint64
 	// Now is the instance's clock, default time.Now.
@@ -94,6 +96,8 @@ type Server struct {
 	calls   atomic.Uint64 // IRE calls so far
 
 	recorder *control.Recorder
+	trouble  trouble
+	acls     aclList
 }
 
 // New builds an instance and replays its journal. Errors: an unreadable state
@@ -172,6 +176,10 @@ func (s *Server) api(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	kind, rest := route(req.URL.Path)
+	if !inScope(req.Context(), kind) {
+		writeError(w, http.StatusUnauthorized, "User Not Authorized", "Access to unscoped api is not allowed")
+		return
+	}
 	switch {
 	case kind == "identifyreconcile" && len(rest) <= 1:
 		s.serveIRE(w, req, strings.Join(rest, ""))
@@ -181,6 +189,12 @@ func (s *Server) api(w http.ResponseWriter, req *http.Request) {
 		s.serveStats(w, req, rest[0])
 	case kind == "cmdb" && len(rest) == 2 && rest[0] == "meta":
 		s.serveMeta(w, req, rest[1])
+	case kind == "cmdb" && len(rest) >= 2 && len(rest) <= 5 && rest[0] == "instance":
+		s.serveInstance(w, req, rest[1:])
+	case kind == "import" && (len(rest) == 1 || len(rest) == 2):
+		s.serveImport(w, req, rest)
+	case kind == "batch" && len(rest) == 0:
+		s.serveBatch(w, req)
 	default:
 		writeError(w, http.StatusBadRequest, "Requested URI does not represent any resource", nil)
 	}

@@ -30,7 +30,7 @@ type store struct {
 
 // coreIndexes are the searches that every IRE call makes.
 type coreIndexes struct {
-	source, sourceTarget, relParent, relChild, relTriple, duplicateOf, choice, property, partial, relSource *index
+	source, sourceTarget, relParent, relChild, relTriple, duplicateOf, choice, property, partial, relSource, lastUpdate *index
 }
 
 func newStore(now func() time.Time, salt uint64) (*store, error) {
@@ -52,6 +52,7 @@ func newStore(now func() time.Time, salt uint64) (*store, error) {
 		property:     s.indexOn(t["sys_properties"], []string{"name"}),
 		partial:      s.indexOn(t["cmdb_ire_partial_payloads"], []string{"source_name", "source_native_key"}),
 		relSource:    s.indexOn(t["sys_rel_source"], []string{"target_sys_id"}),
+		lastUpdate:   s.indexOn(t["cmdb_datasource_last_update"], []string{"cmdb_ci"}),
 	}
 	for _, ref := range [][2]string{{"cmdb_serial_number", "cmdb_ci"}, {"cmdb_software_instance", "installed_on"},
 		{"cmdb_sam_sw_install", "installed_on"}, {"cmdb_key_value", "configuration_item"}, {"core_company", "name"},

@@ -22,6 +22,9 @@ func (s *Server) serveTable(w http.ResponseWriter, req *http.Request, rest []str
 	if o := req.Header.Get("X-HTTP-Method-Override"); o != "" {
 		method = o
 	}
+	if !s.permitted(w, req, t, rest) {
+		return
+	}
 	switch {
 	case method == http.MethodGet && len(rest) == 1:
 		s.listRecords(w, req, t)
@@ -171,6 +174,7 @@ func nonNegative(params url.Values, name string, fallback int) int {
 
 func (s *Server) listRecords(w http.ResponseWriter, req *http.Request, t *table) {
 	params := req.URL.Query()
+	_, hidden := s.aclsFor(req, t)
 	s.store.mu.RLock()
 	q := listQuery(t, params)
 	rows := s.store.selectRows(t, q)
@@ -179,9 +183,11 @@ func (s *Server) listRecords(w http.ResponseWriter, req *http.Request, t *table)
 	rows = rows[min(offset, total):]
 	rows = rows[:min(limit, len(rows))]
 	shape := s.shapeOf(req)
-	out := make([]map[string]any, len(rows))
-	for i, r := range rows {
-		out[i] = shape.record(r)
+	out := make([]map[string]any, 0, len(rows))
+	for _, r := range rows { // ACLs count after the limit: a page may be short
+		if !s.store.hides(hidden, r) {
+			out = append(out, shape.record(r))
+		}
 	}
 	s.store.mu.RUnlock()
 	if params.Get("sysparm_no_count") != "true" {
