@@ -83,8 +83,8 @@ var postgresDialect = dialect{
 	},
 }
 
-func openPostgres(ctx context.Context, url string) (*Store, error) {
-	db, err := sql.Open("pgx", url)
+func openPostgres(ctx context.Context, url string, o Options) (*Store, error) {
+	db, err := o.open("pgx", url)
 	if err != nil {
 		return nil, fmt.Errorf("store: QBRIDGE_STORE_URL is not a PostgreSQL URL: %w", redacted(err, url))
 	}
@@ -111,7 +111,7 @@ func redacted(err error, raw string) error {
 
 // openSQLite opens a file for one process: a lock on a file beside it keeps a
 // second worker out. One connection writes; readers have their own.
-func openSQLite(ctx context.Context, path string) (*Store, error) {
+func openSQLite(ctx context.Context, path string, o Options) (*Store, error) {
 	path = strings.TrimPrefix(path, "sqlite://")
 	if dir := filepath.Dir(path); dir != "." {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -133,12 +133,12 @@ func openSQLite(ctx context.Context, path string) (*Store, error) {
 		return "file:" + (&url.URL{Path: path}).EscapedPath() + "?_pragma=busy_timeout(10000)&_pragma=auto_vacuum(INCREMENTAL)&_pragma=journal_mode(WAL)" +
 			"&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&_pragma=cache_size(-16000)" + extra
 	}
-	w, err := sql.Open("sqlite", dsn("&_txlock=immediate"))
+	w, err := o.open("sqlite", dsn("&_txlock=immediate"))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("store: %w", err), release())
 	}
 	w.SetMaxOpenConns(1)
-	r, err := sql.Open("sqlite", dsn("&_pragma=query_only(1)"))
+	r, err := o.open("sqlite", dsn("&_pragma=query_only(1)"))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("store: %w", err), w.Close(), release())
 	}

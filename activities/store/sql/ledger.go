@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/qbridge/qbridge/activities/store"
 	"github.com/qbridge/qbridge/domain/record"
@@ -62,9 +63,9 @@ func (t *tx) page(ctx context.Context, id int64, adopted bool) (store.Page, erro
 
 // head is what staging needs to know of the record as it was.
 type head struct {
-	state, payload, written string
-	writtenAt               int64
-	settled                 bool // has an outcome in this run already
+	state, written, intent string
+	writtenAt              int64
+	settled                bool // has an outcome in this run already
 }
 
 // StagePage implements store.Ledger.
@@ -114,6 +115,7 @@ type stager struct {
 	schedule, target string
 	outcomes         []any
 	heads            []any
+	kinds            []string // of the page's records
 	touched          []string // unchanged heads that only move to this run and page
 }
 
@@ -129,7 +131,7 @@ func (s *stager) stage(ctx context.Context, out *store.Page) error {
 	seen := map[string]bool{}
 	for i := range s.in.Records {
 		r := &s.in.Records[i]
-		k := string(r.Kind) + "\x00" + r.Key
+		k := string(r.Kind) + "\x00" + clean(r.Key)
 		h, exists := known[k]
 		if seen[k] || h.settled { // pages overlap: the first outcome of a run stands
 			continue
@@ -153,9 +155,9 @@ func (s *stager) stage(ctx context.Context, out *store.Page) error {
 // or staged for its writer.
 func (s *stager) record(r *store.Staging, h head, exists bool, version int64, out *store.Page) {
 	state, outcome := record.StateStaged, r.Outcome
-	// A head that is not done may have been posted without an answer: what is in
-	// the target is not known, whatever was written before.
-	fresh := exists && record.State(h.state) == record.StateDone && h.written != "" && h.written == r.PayloadDigest && h.writtenAt >= micros(r.RefreshBefore)
+	// A head that is not done, or was posted without an answer: what is in the
+	// target is not known, whatever was written before.
+	fresh := exists && record.State(h.state) == record.StateDone && h.intent == "" && h.written != "" && h.written == r.PayloadDigest && h.writtenAt >= micros(r.RefreshBefore)
 	switch {
 	case outcome == record.Failed:
 		state = record.StateFailed
@@ -185,23 +187,27 @@ func (s *stager) known(ctx context.Context) (map[string]head, error) {
 	keys := make([]string, len(s.in.Records))
 	for i := range s.in.Records {
 		keys[i] = s.in.Records[i].Key
+		if k := string(s.in.Records[i].Kind); !slices.Contains(s.kinds, k) {
+			s.kinds = append(s.kinds, k)
+		}
 	}
 	if len(keys) == 0 {
 		return out, nil
 	}
-	list, args := in(keys, s.in.Run, s.schedule, s.target)
+	kinds, args := in(s.kinds, s.in.Run, s.schedule, s.target) // with the kind, the whole primary key is known
+	list, args := in(keys, args...)
 	err := s.rows(ctx, func(r *sql.Rows) error {
 		var kind, key string
 		var h head
 		var settled sql.NullString
-		if err := r.Scan(&kind, &key, &h.state, &h.payload, &h.written, &h.writtenAt, &settled); err != nil {
+		if err := r.Scan(&kind, &key, &h.state, &h.written, &h.intent, &h.writtenAt, &settled); err != nil {
 			return err
 		}
 		h.settled = settled.Valid
 		out[kind+"\x00"+key] = h
 		return nil
-	}, `SELECT h.kind, h.key, h.state, h.payload_digest, h.written_digest, h.written_at, o.outcome FROM heads h
-		LEFT JOIN outcomes o ON o.run = ? AND o.key = h.key WHERE h.schedule = ? AND h.target = ? AND h.key IN `+list, args...)
+	}, `SELECT h.kind, h.key, h.state, h.written_digest, h.intent, h.written_at, o.outcome FROM heads h
+		LEFT JOIN outcomes o ON o.run = ? AND o.key = h.key WHERE h.schedule = ? AND h.target = ? AND h.kind IN `+kinds+" AND h.key IN "+list, args...)
 	return out, err
 }
 
@@ -210,8 +216,9 @@ func (s *stager) touch(ctx context.Context) error {
 	if len(s.touched) == 0 {
 		return nil
 	}
-	list, args := in(s.touched, string(record.StateDone), string(record.Unchanged), s.in.Run, s.page, s.schedule, s.target)
-	_, err := s.exec(ctx, "UPDATE heads SET state = ?, outcome = ?, reason = '', run = ?, page = ? WHERE schedule = ? AND target = ? AND key IN "+list, args...)
+	kinds, args := in(s.kinds, string(record.StateDone), string(record.Unchanged), s.in.Run, s.page, s.schedule, s.target)
+	list, args := in(s.touched, args...)
+	_, err := s.exec(ctx, "UPDATE heads SET state = ?, outcome = ?, reason = '', run = ?, page = ? WHERE schedule = ? AND target = ? AND kind IN "+kinds+" AND key IN "+list, args...)
 	return err
 }
 
@@ -286,69 +293,6 @@ func (s *Store) records(ctx context.Context, what, where string, args ...any) ([
 		return nil
 	}, "SELECT "+recordColumns+" FROM heads "+where, args...)
 	return out, err
-}
-
-// BeginPayload implements store.Ledger.
-func (s *Store) BeginPayload(ctx context.Context, run string, epoch, page int64, keys []string) error {
-	return s.inTx(ctx, "store intent", func(t *tx) error {
-		schedule, target, err := t.fence(ctx, run, epoch)
-		if err != nil || len(keys) == 0 {
-			return err
-		}
-		list, args := in(keys, schedule, target, page)
-		_, err = t.exec(ctx, "UPDATE heads SET intent = payload_digest WHERE schedule = ? AND target = ? AND page = ? AND key IN "+list, args...)
-		return err
-	})
-}
-
-// Settle implements store.Ledger.
-func (s *Store) Settle(ctx context.Context, run string, epoch, page int64, list []store.Settlement) error {
-	return s.inTx(ctx, "settle payload", func(t *tx) error {
-		schedule, target, err := t.fence(ctx, run, epoch)
-		if err != nil {
-			return err
-		}
-		var outcomes []any
-		for i := range list {
-			st := &list[i]
-			if err := t.settleHead(ctx, st, schedule, target, run, page); err != nil {
-				return err
-			}
-			outcomes = append(outcomes, run, st.Key, string(record.KindAsset), string(st.Outcome), st.Reason, st.Class, t.now)
-		}
-		if err := t.insertRows(ctx, "INSERT INTO outcomes (run, key, kind, outcome, reason, class, at)", " ON CONFLICT (run, key) DO NOTHING", 7, outcomes); err != nil {
-			return err
-		}
-		return t.putLinks(ctx, linksOf(list))
-	})
-}
-
-// settleHead gives a head its outcome. A failed write leaves no written digest:
-// nobody knows what is in the target now.
-func (t *tx) settleHead(ctx context.Context, st *store.Settlement, schedule, target, run string, page int64) error {
-	state := record.StateDone
-	if st.Outcome == record.Failed || st.Outcome == record.Rejected { // tried again by the next run
-		state = record.StateFailed
-	}
-	q := "UPDATE heads SET intent = '', state = ?, outcome = ?, reason = ?, class = CASE WHEN ? = '' THEN class ELSE ? END, answer = CASE WHEN ? = '' THEN answer ELSE ? END"
-	args := []any{string(state), string(st.Outcome), st.Reason, st.Class, st.Class, st.Answer, st.Answer}
-	if st.Fresh || state == record.StateFailed {
-		q += ", written_digest = ?, written_at = ?"
-		args = append(args, st.Digest, t.now)
-	}
-	q += " WHERE schedule = ? AND target = ? AND key = ? AND page = ? AND run = ? AND state = 'staged'"
-	_, err := t.exec(ctx, q, append(args, schedule, target, st.Key, page, run)...)
-	return err
-}
-
-func linksOf(list []store.Settlement) []store.Link {
-	var links []store.Link
-	for i := range list {
-		if l := list[i].Link; l != nil {
-			links = append(links, *l)
-		}
-	}
-	return links
 }
 
 // touchEnumeration keeps the age of an enumeration: it counts from the last

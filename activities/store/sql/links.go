@@ -3,6 +3,8 @@ package sql
 import (
 	"context"
 	"database/sql"
+	"slices"
+	"strings"
 
 	"github.com/qbridge/qbridge/activities/store"
 	"github.com/qbridge/qbridge/domain/record"
@@ -43,12 +45,39 @@ func (s *Store) PutLinks(ctx context.Context, links []store.Link) error {
 }
 
 func (t *tx) putLinks(ctx context.Context, links []store.Link) error {
-	args := make([]any, 0, 5*len(links))
-	for _, l := range links {
-		args = append(args, l.Target, l.Key, l.SysID, l.Class, string(l.Origin))
+	return inRounds(links, func(l store.Link) string { return clean(l.Target) + "\x00" + clean(l.Key) }, func(round []store.Link) error {
+		args := make([]any, 0, 5*len(round))
+		for _, l := range round {
+			args = append(args, l.Target, l.Key, l.SysID, l.Class, string(l.Origin))
+		}
+		return t.insertRows(ctx, "INSERT INTO links (target, key, sys_id, class, origin)", ` ON CONFLICT (target, key) DO UPDATE SET
+			origin = CASE WHEN links.sys_id = excluded.sys_id THEN links.origin ELSE excluded.origin END, sys_id = excluded.sys_id, class = excluded.class`, 5, args)
+	})
+}
+
+// inRounds stores rows that may share a key as if one after the other: PostgreSQL
+// refuses to touch a row twice in one statement. Within a round they are ordered
+// by key, so that writers side by side lock rows in one order.
+func inRounds[T any](rows []T, key func(T) string, put func([]T) error) error {
+	for len(rows) > 0 {
+		round := make([]T, 0, len(rows))
+		seen := make(map[string]bool, len(rows))
+		var rest []T
+		for _, r := range rows {
+			if k := key(r); seen[k] {
+				rest = append(rest, r)
+			} else {
+				seen[k] = true
+				round = append(round, r)
+			}
+		}
+		slices.SortFunc(round, func(a, b T) int { return strings.Compare(key(a), key(b)) })
+		if err := put(round); err != nil {
+			return err
+		}
+		rows = rest
 	}
-	return t.insertRows(ctx, "INSERT INTO links (target, key, sys_id, class, origin)", ` ON CONFLICT (target, key) DO UPDATE SET
-		origin = CASE WHEN links.sys_id = excluded.sys_id THEN links.origin ELSE excluded.origin END, sys_id = excluded.sys_id, class = excluded.class`, 5, args)
+	return nil
 }
 
 // DropLinks implements store.Links.
@@ -108,11 +137,13 @@ func (s *Store) CachedReferences(ctx context.Context, target, table string, name
 // PutReferences implements store.References.
 func (s *Store) PutReferences(ctx context.Context, target string, refs []store.Reference) error {
 	return s.inTx(ctx, "store references", func(t *tx) error {
-		args := make([]any, 0, 6*len(refs))
-		for _, r := range refs {
-			args = append(args, target, r.Table, r.Name, r.SysID, bit(r.Missing), micros(r.ResolvedAt))
-		}
-		return t.insertRows(ctx, "INSERT INTO refs (target, tbl, name, sys_id, missing, resolved_at)",
-			" ON CONFLICT (target, tbl, name) DO UPDATE SET sys_id = excluded.sys_id, missing = excluded.missing, resolved_at = excluded.resolved_at", 6, args)
+		return inRounds(refs, func(r store.Reference) string { return clean(r.Table) + "\x00" + clean(r.Name) }, func(round []store.Reference) error {
+			args := make([]any, 0, 6*len(round))
+			for _, r := range round {
+				args = append(args, target, r.Table, r.Name, r.SysID, bit(r.Missing), micros(r.ResolvedAt))
+			}
+			return t.insertRows(ctx, "INSERT INTO refs (target, tbl, name, sys_id, missing, resolved_at)",
+				" ON CONFLICT (target, tbl, name) DO UPDATE SET sys_id = excluded.sys_id, missing = excluded.missing, resolved_at = excluded.resolved_at", 6, args)
+		})
 	})
 }

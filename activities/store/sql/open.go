@@ -25,6 +25,10 @@ var migrations embed.FS
 // Options are settings of a store.
 type Options struct {
 	Now func() time.Time // default time.Now
+
+	// open opens a database by driver and name; default sql.Open. Tests replace it
+	// to fail at a chosen statement.
+	open func(driver, dsn string) (*sql.DB, error)
 }
 
 // Store implements store.Store.
@@ -44,11 +48,14 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.open == nil {
+		o.open = sql.Open
+	}
 	open := openSQLite
 	if strings.HasPrefix(url, "postgres://") || strings.HasPrefix(url, "postgresql://") {
 		open = openPostgres
 	}
-	s, err := open(ctx, url)
+	s, err := open(ctx, url, o)
 	if err != nil {
 		return nil, err
 	}

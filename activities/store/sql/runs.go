@@ -21,11 +21,15 @@ const ReasonRunEnded = "run ended"
 func (s *Store) OpenRun(ctx context.Context, in store.OpenRun) (store.OpenedRun, error) {
 	var out store.OpenedRun
 	err := s.inTx(ctx, "open run", func(t *tx) error {
-		var err error
+		held, err := t.lockLease(ctx, in.Schedule)
+		if err != nil {
+			return err
+		}
+		// Only now: another attempt may have opened the run while this one waited.
 		if out, err = t.reopen(ctx, in.ID); err == nil || !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
-		if out.Epoch, err = t.takeLease(ctx, in); err != nil {
+		if out.Epoch, err = t.takeLease(ctx, in, held); err != nil {
 			return err
 		}
 		if err := t.closeDead(ctx, in.Schedule, in.ID); err != nil {
@@ -56,24 +60,27 @@ func (t *tx) reopen(ctx context.Context, id string) (store.OpenedRun, error) {
 	return o, err
 }
 
-// takeLease takes the schedule's lease and returns the new epoch.
-func (t *tx) takeLease(ctx context.Context, in store.OpenRun) (int64, error) {
-	name := contract.InventoryLease(in.Schedule)
-	if _, err := t.exec(ctx, "INSERT INTO leases (name, workflow_id, run, epoch) VALUES (?, '', '', 0) ON CONFLICT (name) DO NOTHING", name); err != nil {
-		return 0, err
+// lockLease locks the schedule's lease and returns its holder.
+func (t *tx) lockLease(ctx context.Context, schedule string) (store.LeaseHeldError, error) {
+	held := store.LeaseHeldError{Key: contract.InventoryLease(schedule)}
+	if _, err := t.exec(ctx, "INSERT INTO leases (name, workflow_id, run, epoch) VALUES (?, '', '', 0) ON CONFLICT (name) DO NOTHING", held.Key); err != nil {
+		return held, err
 	}
-	held := store.LeaseHeldError{Key: name}
-	if err := t.row(ctx, "SELECT workflow_id, run, epoch FROM leases WHERE name = ?"+t.d.forUpdate, name).Scan(&held.WorkflowID, &held.RunID, &held.Epoch); err != nil {
-		return 0, err
-	}
+	err := t.row(ctx, "SELECT workflow_id, run, epoch FROM leases WHERE name = ?"+t.d.forUpdate, held.Key).Scan(&held.WorkflowID, &held.RunID, &held.Epoch)
+	return held, err
+}
+
+// takeLease takes the schedule's lease, which is locked, and returns the new epoch.
+func (t *tx) takeLease(ctx context.Context, in store.OpenRun, held store.LeaseHeldError) (int64, error) {
 	if held.RunID != "" && held.RunID != in.ID && in.TakeOver != held.Epoch {
 		return 0, &held
 	}
-	_, err := t.exec(ctx, "UPDATE leases SET workflow_id = ?, run = ?, epoch = ? WHERE name = ?", in.WorkflowID, in.ID, held.Epoch+1, name)
+	_, err := t.exec(ctx, "UPDATE leases SET workflow_id = ?, run = ?, epoch = ? WHERE name = ?", in.WorkflowID, in.ID, held.Epoch+1, held.Key)
 	return held.Epoch + 1, err
 }
 
-// closeDead closes runs of the schedule that never closed themselves.
+// closeDead closes runs of the schedule that never closed themselves. It locks
+// them first: a page that a zombie is staging is then either counted or refused.
 func (t *tx) closeDead(ctx context.Context, schedule, except string) error {
 	var dead []string
 	err := t.rows(ctx, func(r *sql.Rows) error {
@@ -81,7 +88,7 @@ func (t *tx) closeDead(ctx context.Context, schedule, except string) error {
 		err := r.Scan(&id)
 		dead = append(dead, id)
 		return err
-	}, "SELECT id FROM runs WHERE schedule = ? AND status = ? AND id <> ?", schedule, string(store.RunRunning), except)
+	}, "SELECT id FROM runs WHERE schedule = ? AND status = ? AND id <> ?"+t.d.forUpdate, schedule, string(store.RunRunning), except)
 	if err != nil {
 		return err
 	}
@@ -263,6 +270,11 @@ func (t *tx) complete(ctx context.Context, run, schedule string) error {
 		return err
 	}
 	if _, err := t.exec(ctx, "UPDATE enumerations SET state = 'complete' WHERE id = ?", enumeration); err != nil {
+		return err
+	}
+	// Nobody adopts a page of a complete enumeration: what still waits on one has
+	// failed, and is claimed by the next run.
+	if _, err := t.exec(ctx, "UPDATE heads SET state = 'failed' WHERE run = ? AND state = 'staged'", run); err != nil {
 		return err
 	}
 	if date == 0 {

@@ -2,12 +2,10 @@ package sql_test
 
 import (
 	"context"
-	dbsql "database/sql"
 	"fmt"
-	"net/url"
 	"os"
 	"path/filepath"
-	"sync/atomic"
+	"sync"
 	"testing"
 	"time"
 
@@ -26,34 +24,52 @@ func TestSQLite(t *testing.T) {
 
 func TestPostgreSQL(t *testing.T) {
 	t.Parallel()
-	base := os.Getenv("QBRIDGE_TEST_POSTGRES")
-	if base == "" {
-		if os.Getenv("CI") != "" {
-			t.Fatal("QBRIDGE_TEST_POSTGRES is not set, and CI must run the PostgreSQL suite")
-		}
-		t.Skip("the PostgreSQL suite did not run: set QBRIDGE_TEST_POSTGRES to a server where databases may be created")
-	}
-	var n atomic.Int64
-	storetest.Run(t, func(t *testing.T) store.Store { return mustOpen(t, newDatabase(t, base, n.Add(1))) })
+	server := storetest.Postgres(t)
+	t.Run("suite", func(t *testing.T) {
+		storetest.Run(t, func(t *testing.T) store.Store { return mustOpen(t, storetest.Database(t, server)) })
+	})
+	t.Run("two workers share a database from the first migration on", func(t *testing.T) {
+		t.Parallel()
+		twoWorkers(t, storetest.Database(t, server))
+	})
 }
 
-// newDatabase creates a database for one test.
-func newDatabase(t *testing.T, base string, n int64) string {
-	t.Helper()
-	admin, err := dbsql.Open("pgx", base)
+// twoWorkers opens a new database twice at the same time; a lease that one
+// worker's run holds is seen, and taken over, by the other's.
+func twoWorkers(t *testing.T, url string) {
+	ctx := context.Background()
+	stores, errs := make([]store.Store, 2), make([]error, 2)
+	var wg sync.WaitGroup
+	for i := range stores {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			stores[i], errs[i] = sql.Open(ctx, url, sql.Options{})
+		}()
+	}
+	wg.Wait()
+	for i := range stores {
+		require.NoError(t, errs[i])
+		defer func() { require.NoError(t, stores[i].Close()) }()
+	}
+	in := store.OpenRun{ID: "one", WorkflowID: "w", Schedule: "s", Target: "prod", Revision: "r1", ResumeWithin: time.Hour}
+	first, err := stores[0].OpenRun(ctx, in)
 	require.NoError(t, err)
-	name := fmt.Sprintf("qbridge_test_%d_%d", os.Getpid(), n)
-	_, err = admin.Exec("CREATE DATABASE " + name)
+	in.ID = "two"
+	var held *store.LeaseHeldError
+	_, err = stores[1].OpenRun(ctx, in)
+	require.ErrorAs(t, err, &held)
+	in.TakeOver = held.Epoch
+	_, err = stores[1].OpenRun(ctx, in)
 	require.NoError(t, err)
-	t.Cleanup(func() {
-		_, err := admin.Exec("DROP DATABASE " + name + " WITH (FORCE)")
-		require.NoError(t, err)
-		require.NoError(t, admin.Close())
-	})
-	u, err := url.Parse(base)
+	_, err = stores[0].StagePage(ctx, store.StagePage{Run: "one", Epoch: first.Epoch, Enumeration: first.Enumeration})
+	require.ErrorIs(t, err, store.ErrStaleEpoch)
+	mine, err := stores[0].AcquirePoller(ctx, "qualys.corp", "a", time.Hour)
 	require.NoError(t, err)
-	u.Path = "/" + name
-	return u.String()
+	require.True(t, mine)
+	theirs, err := stores[1].AcquirePoller(ctx, "qualys.corp", "b", time.Hour)
+	require.NoError(t, err)
+	require.False(t, theirs)
 }
 
 func mustOpen(t *testing.T, url string) store.Store {

@@ -66,25 +66,35 @@ func ignoreDone(err error) error {
 }
 
 func (t *tx) exec(ctx context.Context, q string, args ...any) (int64, error) {
-	for i, a := range args {
-		if text, ok := a.(string); ok { // PostgreSQL takes neither in text
-			args[i] = strings.ReplaceAll(strings.ToValidUTF8(text, ""), "\x00", "")
-		}
-	}
-	res, err := t.ExecContext(ctx, t.d.rebind(q), args...)
+	res, err := t.ExecContext(ctx, t.d.rebind(q), cleaned(args)...)
 	if err != nil {
 		return 0, err
 	}
 	return res.RowsAffected()
 }
 
+// clean removes what PostgreSQL takes in no text: zero bytes and invalid UTF-8.
+func clean(text string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(text, ""), "\x00", "")
+}
+
+// cleaned cleans the texts among the arguments of a statement, in place.
+func cleaned(args []any) []any {
+	for i, a := range args {
+		if text, ok := a.(string); ok {
+			args[i] = clean(text)
+		}
+	}
+	return args
+}
+
 func (t *tx) row(ctx context.Context, q string, args ...any) *sql.Row {
-	return t.QueryRowContext(ctx, t.d.rebind(q), args...)
+	return t.QueryRowContext(ctx, t.d.rebind(q), cleaned(args)...)
 }
 
 // rows calls scan for each row.
 func (t *tx) rows(ctx context.Context, scan func(*sql.Rows) error, q string, args ...any) error {
-	r, err := t.QueryContext(ctx, t.d.rebind(q), args...)
+	r, err := t.QueryContext(ctx, t.d.rebind(q), cleaned(args)...)
 	if err != nil {
 		return err
 	}
@@ -93,7 +103,7 @@ func (t *tx) rows(ctx context.Context, scan func(*sql.Rows) error, q string, arg
 
 // query calls scan for each row, outside a transaction.
 func (s *Store) query(ctx context.Context, what string, scan func(*sql.Rows) error, q string, args ...any) error {
-	r, err := s.read.QueryContext(ctx, s.dialect.rebind(q), args...)
+	r, err := s.read.QueryContext(ctx, s.dialect.rebind(q), cleaned(args)...)
 	if err == nil {
 		err = each(r, scan)
 	}

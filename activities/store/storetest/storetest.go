@@ -4,6 +4,7 @@ package storetest
 
 import (
 	"context"
+	"maps"
 	"testing"
 	"time"
 
@@ -18,7 +19,18 @@ type Open func(t *testing.T) store.Store
 
 // Run runs the suite.
 func Run(t *testing.T, open Open) {
-	for name, test := range map[string]func(*testing.T, store.Store){
+	all := cases()
+	maps.Copy(all, fences())
+	for name, test := range all {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, open(t))
+		})
+	}
+}
+
+func cases() map[string]func(*testing.T, store.Store) {
+	return map[string]func(*testing.T, store.Store){
 		"revisions are immutable and one is active":                    revisions,
 		"a run is opened once, however often it is asked":              openTwice,
 		"a lease is held until its run closes or is taken over":        leases,
@@ -43,11 +55,7 @@ func Run(t *testing.T, open Open) {
 		"writers side by side lose nothing":                            concurrency,
 		"text that a database refuses is stored without its bad bytes": badText,
 		"a long page is stored whole":                                  longPage,
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			test(t, open(t))
-		})
+		"any history of runs keeps the promises":                       history,
 	}
 }
 

@@ -1,0 +1,130 @@
+package sql
+
+import (
+	"context"
+	"database/sql"
+	"slices"
+	"strings"
+
+	"github.com/qbridge/qbridge/activities/store"
+	"github.com/qbridge/qbridge/domain/record"
+)
+
+// BeginPayload implements store.Ledger. An intent that is still there was posted
+// and never answered: what was written before it is then no longer known.
+func (s *Store) BeginPayload(ctx context.Context, run string, epoch, page int64, keys []string) error {
+	return s.inTx(ctx, "store intent", func(t *tx) error {
+		schedule, target, err := t.fence(ctx, run, epoch)
+		if err != nil {
+			return err
+		}
+		for part := range slices.Chunk(keys, chunk) {
+			list, args := in(part, schedule, target, page, run)
+			if _, err := t.exec(ctx, `UPDATE heads SET written_digest = CASE WHEN intent = '' THEN written_digest ELSE '' END, intent = payload_digest
+				WHERE schedule = ? AND target = ? AND page = ? AND run = ? AND state = 'staged' AND key IN `+list, args...); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Settle implements store.Ledger.
+func (s *Store) Settle(ctx context.Context, run string, epoch, page int64, list []store.Settlement) error {
+	return s.inTx(ctx, "settle payload", func(t *tx) error {
+		schedule, target, err := t.fence(ctx, run, epoch)
+		if err != nil {
+			return err
+		}
+		w := &settler{tx: t, schedule: schedule, target: target, run: run, page: page}
+		for part := range slices.Chunk(list, settleRows) {
+			if err := w.settle(ctx, part); err != nil {
+				return err
+			}
+		}
+		return t.putLinks(ctx, linksOf(list))
+	})
+}
+
+// settleRows bounds the records of one statement: nine parameters each.
+const settleRows = 1000
+
+// settler settles records of one page.
+type settler struct {
+	*tx
+	schedule, target, run string
+	page                  int64
+}
+
+// settle gives records their outcome: those of this run only, for nothing else
+// was fetched by it, and the first of a key. A failed write leaves no written
+// digest: nobody knows what is in the target now.
+func (s *settler) settle(ctx context.Context, list []store.Settlement) error {
+	kinds, err := s.kinds(ctx, list)
+	if err != nil {
+		return err
+	}
+	var outcomes, heads []any
+	for i := range list {
+		st := &list[i]
+		kind, ok := kinds[clean(st.Key)]
+		if !ok {
+			continue
+		}
+		delete(kinds, clean(st.Key))
+		state, touched := record.StateDone, ""
+		if st.Outcome == record.Failed || st.Outcome == record.Rejected { // tried again by the next run
+			state = record.StateFailed
+		}
+		if st.Fresh || state == record.StateFailed {
+			touched = "yes"
+		}
+		outcomes = append(outcomes, s.run, st.Key, kind, string(st.Outcome), st.Reason, st.Class, s.now)
+		heads = append(heads, kind, st.Key, string(state), string(st.Outcome), st.Reason, st.Class, st.Answer, touched, st.Digest)
+	}
+	if len(heads) == 0 {
+		return nil
+	}
+	if err := s.insertRows(ctx, "INSERT INTO outcomes (run, key, kind, outcome, reason, class, at)", " ON CONFLICT (run, key) DO NOTHING", 7, outcomes); err != nil {
+		return err
+	}
+	const row = "(?, ?, ?, ?, ?, ?, ?, ?, ?)" // columns of VALUES are column1, column2, … in both databases
+	args := append([]any{s.now}, heads...)
+	args = append(args, s.schedule, s.target, s.page, s.run)
+	_, err = s.exec(ctx, `UPDATE heads SET intent = '', state = v.column3, outcome = v.column4, reason = v.column5,
+		class = CASE WHEN v.column6 = '' THEN heads.class ELSE v.column6 END,
+		answer = CASE WHEN v.column7 = '' THEN heads.answer ELSE v.column7 END,
+		written_digest = CASE WHEN v.column8 = '' THEN heads.written_digest ELSE v.column9 END,
+		written_at = CASE WHEN v.column8 = '' THEN heads.written_at ELSE CAST(? AS BIGINT) END
+		FROM (VALUES `+strings.Repeat(row+", ", len(heads)/9-1)+row+`) AS v
+		WHERE heads.schedule = ? AND heads.target = ? AND heads.kind = v.column1 AND heads.key = v.column2
+		AND heads.page = ? AND heads.run = ? AND heads.state = 'staged'`, args...)
+	return err
+}
+
+// kinds returns the kinds of the records that this run fetched, by key.
+func (s *settler) kinds(ctx context.Context, list []store.Settlement) (map[string]string, error) {
+	keys := make([]string, len(list))
+	for i := range list {
+		keys[i] = list[i].Key
+	}
+	marks, args := in(keys, s.schedule, s.target, s.run)
+	out := map[string]string{}
+	err := s.rows(ctx, func(r *sql.Rows) error {
+		var key, kind string
+		err := r.Scan(&key, &kind)
+		out[key] = kind
+		return err
+	}, "SELECT key, kind FROM heads WHERE schedule = ? AND target = ? AND run = ? AND key IN "+marks, args...)
+	return out, err
+}
+
+func linksOf(list []store.Settlement) []store.Link {
+	var links []store.Link
+	for i := range list {
+		if l := list[i].Link; l != nil {
+			links = append(links, *l)
+		}
+	}
+	return links
+}
