@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 	enumspb "go.temporal.io/api/enums/v1"
@@ -141,14 +142,23 @@ func (a *app) refused(res contract.ApplyResult) error {
 
 // polled fails when no worker would pick the work up.
 func (a *app) polled(ctx context.Context, c client.Client) error {
-	d, err := c.DescribeTaskQueue(ctx, contract.QueueMain, enumspb.TASK_QUEUE_TYPE_WORKFLOW)
-	if err != nil {
-		return failed("ask for workers", err)
+	for deadline := a.Now().Add(a.Patience); ; {
+		d, err := c.DescribeTaskQueue(ctx, contract.QueueMain, enumspb.TASK_QUEUE_TYPE_WORKFLOW)
+		if err != nil {
+			return failed("ask for workers", err)
+		}
+		if len(d.GetPollers()) > 0 {
+			return nil
+		}
+		if !a.Now().Before(deadline) {
+			return &ExitError{Code: ExitFailed, Err: fmt.Errorf("no worker polls task queue %s: start one (make run, or bin/qbridge-worker)", contract.QueueMain)}
+		}
+		select { // a worker that has just started polls in a moment
+		case <-ctx.Done():
+			return failed("ask for workers", ctx.Err())
+		case <-time.After(pollEvery):
+		}
 	}
-	if len(d.GetPollers()) == 0 {
-		return &ExitError{Code: ExitFailed, Err: fmt.Errorf("no worker polls task queue %s: start one (make run, or bin/qbridge-worker)", contract.QueueMain)}
-	}
-	return nil
 }
 
 // register makes our search attributes known to the namespace.

@@ -38,7 +38,9 @@ type Env struct {
 	Environment    func() []string // all variables, as os.Environ; may be nil
 	Now            func() time.Time
 	Terminal       bool // Stdout is a terminal
-	HTTP           *http.Client
+	// Patience is how long a worker that has just started may take to poll.
+	Patience time.Duration
+	HTTP     *http.Client
 	// Dial connects to Temporal.
 	Dial func(ctx context.Context, o client.Options) (client.Client, error)
 	// DevFile is where the local stack writes its addresses.
@@ -48,7 +50,7 @@ type Env struct {
 // System is the environment of the process.
 func System() Env {
 	return Env{
-		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, Environment: os.Environ, Now: time.Now,
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, Environment: os.Environ, Now: time.Now, Patience: 10 * time.Second,
 		Terminal: isatty.IsTerminal(os.Stdout.Fd()),
 		HTTP:     &http.Client{Timeout: 60 * time.Second},
 		Dial:     client.DialContext,

@@ -323,7 +323,7 @@ func (s *stack) eventually(what string, fn func() error) {
 func (s *stack) cli(args ...string) (code int, stdout, stderr string) {
 	var out, errs bytes.Buffer
 	env := cli.Env{
-		Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs, Now: time.Now, HTTP: &http.Client{Timeout: patience}, DevFile: filepath.Join(s.dir, "none"),
+		Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs, Now: time.Now, Patience: patience, HTTP: &http.Client{Timeout: patience}, DevFile: filepath.Join(s.dir, "none"),
 		Getenv: func(k string) string { return map[string]string{"QBRIDGE_URL": s.url, "USER": "tester"}[k] },
 		Dial: func(ctx context.Context, _ client.Options) (client.Client, error) {
 			return client.DialContext(ctx, client.Options{HostPort: shared.temporal, Namespace: s.namespace, Logger: quiet()})
