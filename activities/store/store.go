@@ -281,10 +281,13 @@ type Ledger interface {
 	Staged(ctx context.Context, run string, page int64) ([]Record, error)
 	// BeginPayload stores, before a post, that these records are about to be
 	// written: after a crash or a lost answer the writer, of this run or another,
-	// knows that they may be in the target. It fails with ErrStaleEpoch for a zombie.
+	// knows that they may be in the target. Where an earlier intent was never
+	// answered, the digest written before it is forgotten. It fails with
+	// ErrStaleEpoch for a zombie.
 	BeginPayload(ctx context.Context, run string, epoch, page int64, keys []string) error
 	// Settle stores the outcomes of records and removes their intents in one
-	// transaction.
+	// transaction. The first outcome of a key stands, and keys that this run did
+	// not fetch are passed over.
 	Settle(ctx context.Context, run string, epoch, page int64, out []Settlement) error
 	// FinishPage marks the page written. It fails while records of it wait.
 	FinishPage(ctx context.Context, run string, epoch, page int64) (record.Counters, error)
@@ -305,8 +308,8 @@ type Link struct {
 type Links interface {
 	// LinksOf returns the links of the given keys; missing keys are absent.
 	LinksOf(ctx context.Context, target string, keys []string) (map[string]Link, error)
-	// PutLinks stores links; an existing link keeps its origin unless the
-	// sys_id changes.
+	// PutLinks stores links as if one after the other; an existing link keeps its
+	// origin unless the sys_id changes.
 	PutLinks(ctx context.Context, links []Link) error
 	// DropLinks forgets links whose CI is gone, and the written digests of
 	// records with these keys, so that they are written again. A link to a CI

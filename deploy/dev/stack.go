@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -14,6 +13,8 @@ import (
 	"time"
 
 	"go.temporal.io/sdk/client"
+
+	"github.com/qbridge/qbridge/deploy/dev/ports"
 )
 
 // simulators is the line that the simulators print when they are up.
@@ -107,11 +108,11 @@ func build(ctx context.Context) error {
 }
 
 func (s *stack) startTemporal(ctx context.Context, bin string) error {
-	port, err := freePort(s.opts.temporalPort)
+	port, err := ports.Reserve(s.opts.temporalPort)
 	if err != nil {
 		return err
 	}
-	ui, err := freePort(s.opts.uiPort)
+	ui, err := ports.Reserve(s.opts.uiPort)
 	if err != nil {
 		return err
 	}
@@ -129,11 +130,11 @@ func (s *stack) startTemporal(ctx context.Context, bin string) error {
 }
 
 func (s *stack) startSimulators(ctx context.Context) error {
-	q, err := freePort(s.opts.qualysPort)
+	q, err := ports.Reserve(s.opts.qualysPort)
 	if err != nil {
 		return err
 	}
-	sn, err := freePort(s.opts.serviceNowPort)
+	sn, err := ports.Reserve(s.opts.serviceNowPort)
 	if err != nil {
 		return err
 	}
@@ -156,7 +157,7 @@ func (s *stack) startSimulators(ctx context.Context) error {
 }
 
 func (s *stack) startWorker(ctx context.Context) error {
-	port, err := freePort(s.opts.workerPort)
+	port, err := ports.Reserve(s.opts.workerPort)
 	if err != nil {
 		return err
 	}
@@ -228,19 +229,6 @@ func (s *stack) died(ctx context.Context) <-chan *process {
 		}()
 	}
 	return gone
-}
-
-// freePort returns the wanted port when it is free, else any free one.
-func freePort(want int) (int, error) {
-	for _, port := range []int{want, 0} {
-		ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		if err != nil {
-			continue
-		}
-		defer func() { _ = ln.Close() }()
-		return ln.Addr().(*net.TCPAddr).Port, nil
-	}
-	return 0, errors.New("no free port on 127.0.0.1")
 }
 
 func waitReady(ctx context.Context, p *process, url string) error {

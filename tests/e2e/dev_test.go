@@ -41,7 +41,9 @@ func localStack(t *testing.T, dir string, args ...string) (*exec.Cmd, *output) {
 	cmd.Dir = root()
 	built, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s", built)
-	run := exec.Command(bin, append([]string{"--dir", dir}, args...)...)
+	run := exec.Command(bin, append([]string{
+		"--dir", dir, "--temporal-port", "0", "--ui-port", "0", "--qualys-port", "0", "--servicenow-port", "0", "--worker-port", "0",
+	}, args...)...)
 	run.Dir = root()
 	run.Env = append(os.Environ(), "TEMPORAL_BIN="+shared.cli)
 	out := &output{}

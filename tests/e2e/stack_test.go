@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -29,6 +28,7 @@ import (
 	"go.temporal.io/sdk/client"
 	sdklog "go.temporal.io/sdk/log"
 
+	"github.com/qbridge/qbridge/deploy/dev/ports"
 	"github.com/qbridge/qbridge/starter/cli"
 	"github.com/qbridge/qbridge/workflows/contract"
 )
@@ -93,7 +93,7 @@ func startTemporal(dir string) (func(), error) {
 		return nil, fmt.Errorf("no Temporal server binary (%w): run `make test`, which builds it, or set TEMPORAL_BIN", err)
 	}
 	shared.cli = bin
-	port, err := freePort()
+	port, err := ports.Reserve(0)
 	if err != nil {
 		return nil, err
 	}
@@ -126,15 +126,6 @@ func startTemporal(dir string) (func(), error) {
 }
 
 func quiet() sdklog.Logger { return sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler)) }
-
-func freePort() (int, error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer func() { _ = ln.Close() }()
-	return ln.Addr().(*net.TCPAddr).Port, nil
-}
 
 // stack is the simulators, a worker and a namespace of one test.
 type stack struct {
@@ -175,7 +166,7 @@ func newStack(t *testing.T, simFlags ...string) *stack {
 	s.startSimulators(simFlags)
 	s.client = s.dial()
 	t.Cleanup(s.client.Close)
-	port, err := freePort()
+	port, err := ports.Reserve(0)
 	require.NoError(t, err)
 	s.url = fmt.Sprintf("http://127.0.0.1:%d", port)
 	s.env = append(os.Environ(),

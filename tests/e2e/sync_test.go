@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/client"
 
+	"github.com/qbridge/qbridge/deploy/dev/ports"
 	"github.com/qbridge/qbridge/starter/cli"
 	"github.com/qbridge/qbridge/workflows/contract"
 )
@@ -199,7 +200,7 @@ servicenow:
 func TestWhatIsWrongWithAConfigurationIsOneLineWithTheRemedyAndNothingStarts(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, "--assets", "20", "--seed", "1")
-	port, err := freePort() // nobody listens there
+	port, err := ports.Reserve(0) // nobody listens there
 	require.NoError(t, err)
 	for name, c := range map[string]struct{ from, to, want string }{
 		"wrong password":             {"${env:QBRIDGE_SECRET_QUALYS_PASSWORD}", "${env:QBRIDGE_SECRET_WRONG}", "check the user name and password"},

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/qbridge/qbridge/deploy/dev/ports"
 )
 
 func TestASecondWorkerOnPostgreSQLTakesOverWhenThePollingOneIsKilled(t *testing.T) {
@@ -19,7 +21,7 @@ func TestASecondWorkerOnPostgreSQLTakesOverWhenThePollingOneIsKilled(t *testing.
 	s.eventually("the first worker polls both connections", func() error {
 		return s.logged("connection starts", 2)
 	})
-	port, err := freePort()
+	port, err := ports.Reserve(0)
 	require.NoError(t, err)
 	second := exec.Command(filepath.Join(shared.bin, "qbridge-worker"))
 	second.Env = append(s.env, fmt.Sprintf("QBRIDGE_HTTP_ADDR=127.0.0.1:%d", port))

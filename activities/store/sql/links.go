@@ -83,10 +83,8 @@ func inRounds[T any](rows []T, key func(T) string, put func([]T) error) error {
 // DropLinks implements store.Links.
 func (s *Store) DropLinks(ctx context.Context, target string, keys []string) error {
 	return s.inTx(ctx, "drop links", func(t *tx) error {
-		for len(keys) > 0 {
-			n := min(len(keys), chunk)
-			list, args := in(keys[:n], target)
-			keys = keys[n:]
+		for part := range slices.Chunk(keys, chunk) {
+			list, args := in(part, target)
 			if _, err := t.exec(ctx, "DELETE FROM links WHERE target = ? AND origin = 'matched' AND key IN "+list, args...); err != nil {
 				return err
 			}

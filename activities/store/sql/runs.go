@@ -178,6 +178,10 @@ func (t *tx) insertRun(ctx context.Context, in store.OpenRun, o store.OpenedRun)
 // CloseRun implements store.Runs.
 func (s *Store) CloseRun(ctx context.Context, in store.CloseRun) (store.Run, error) {
 	err := s.inTx(ctx, "close run", func(t *tx) error {
+		// In the order in which a taker locks them: the lease, then the run.
+		if err := t.rows(ctx, func(*sql.Rows) error { return nil }, "SELECT name FROM leases WHERE run = ?"+t.d.forUpdate, in.ID); err != nil {
+			return err
+		}
 		schedule, _, err := t.fence(ctx, in.ID, in.Epoch)
 		if errors.Is(err, store.ErrStaleEpoch) {
 			return t.closedBy(ctx, in)

@@ -28,6 +28,14 @@ func TestPostgreSQL(t *testing.T) {
 	t.Run("suite", func(t *testing.T) {
 		storetest.Run(t, func(t *testing.T) store.Store { return mustOpen(t, storetest.Database(t, server)) })
 	})
+	t.Run("a life survives a kill at every statement", func(t *testing.T) {
+		t.Parallel()
+		kills(t, storetest.Database(t, server), sameServer)
+	})
+	t.Run("a life survives a serialization failure at every statement", func(t *testing.T) {
+		t.Parallel()
+		conflicts(t, storetest.Database(t, server))
+	})
 	t.Run("two workers share a database from the first migration on", func(t *testing.T) {
 		t.Parallel()
 		twoWorkers(t, storetest.Database(t, server))
@@ -155,23 +163,40 @@ func TestOldOutcomesArePurgedWhenARunCloses(t *testing.T) {
 	require.EqualValues(t, 2, r.Counters.Fetched, "the counters of a closed run are frozen")
 }
 
-func BenchmarkStagePage(b *testing.B) {
-	s, err := sql.Open(context.Background(), filepath.Join(b.TempDir(), "store.db"), sql.Options{})
-	require.NoError(b, err)
-	defer func() { require.NoError(b, s.Close()) }()
+func TestAnOldEnumerationIsBegunAnewAndAYoungOneResumed(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	s, err := sql.Open(context.Background(), filepath.Join(t.TempDir(), "store.db"), sql.Options{Now: func() time.Time { return now }})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	ctx := context.Background()
-	o, err := s.OpenRun(ctx, store.OpenRun{ID: "r", WorkflowID: "w", Schedule: "s", Source: "corp", Target: "prod", Revision: "r1"})
-	require.NoError(b, err)
-	body := make([]byte, 1200)
-	cursor := int64(0)
-	for b.Loop() {
-		page := store.StagePage{Run: "r", Epoch: o.Epoch, Enumeration: o.Enumeration, CursorIn: cursor, CursorOut: cursor + 300}
-		for i := range int64(300) {
-			page.Records = append(page.Records, store.Staging{Key: fmt.Sprintf("corp/%d", cursor+i), Kind: record.KindAsset, PayloadDigest: "d", Body: body})
-		}
-		if _, err := s.StagePage(ctx, page); err != nil {
-			b.Fatal(err)
-		}
-		cursor += 300
+	open := func(id string) store.OpenedRun {
+		o, err := s.OpenRun(ctx, store.OpenRun{ID: id, WorkflowID: "w", Schedule: "s", Revision: "r1", ResumeWithin: 6 * time.Hour})
+		require.NoError(t, err)
+		return o
 	}
+	stop := func(id string, o store.OpenedRun) {
+		_, err := s.CloseRun(ctx, store.CloseRun{ID: id, Epoch: o.Epoch, Status: store.RunFailed})
+		require.NoError(t, err)
+	}
+	one := open("one")
+	now = now.Add(5 * time.Hour)
+	page, err := s.StagePage(ctx, store.StagePage{Run: "one", Epoch: one.Epoch, Enumeration: one.Enumeration, CursorOut: 10})
+	require.NoError(t, err)
+	stop("one", one)
+	now = now.Add(5 * time.Hour)
+	two := open("two")
+	require.Equal(t, one.Enumeration, two.Enumeration, "its age counts from the last progress")
+	require.Zero(t, two.Cursor)
+	_, err = s.FindPage(ctx, "two", two.Epoch, two.Enumeration, 0)
+	require.NoError(t, err)
+	_, err = s.FinishPage(ctx, "two", two.Epoch, page.ID)
+	require.NoError(t, err)
+	stop("two", two)
+	now = now.Add(6 * time.Hour)
+	three := open("three")
+	require.NotEqual(t, one.Enumeration, three.Enumeration)
+	require.False(t, three.Resumed)
+	_, err = s.FindPage(ctx, "three", three.Epoch, three.Enumeration, 0)
+	require.ErrorIs(t, err, store.ErrNotFound, "pages of an abandoned enumeration are gone")
 }

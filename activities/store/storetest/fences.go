@@ -28,6 +28,8 @@ func fences() map[string]func(*testing.T, store.Store) {
 		"an outcome needs a record":                                outcomeOfNobody,
 		"what a complete run did not write is tried again":         leftBehind,
 		"a post without answer is not forgotten by a detour":       detour,
+		"two posts and one answer bring no old digest back":        twoPosts,
+		"a run closes itself or is taken over, never both":         closeDuringTakeover,
 		"bad bytes in names and keys find what they stored":        badKeys,
 	}
 }
@@ -280,6 +282,58 @@ func detour(t *testing.T, s store.Store) {
 	again.Revision = "r3"
 	fourth := open(t, s, again)
 	require.EqualValues(t, 1, fourth.stage(0, 10, true, rec("corp/1")).ToWrite)
+}
+
+// twoPosts loses the answer of one post and has the next one declined: what was
+// written before the first is no longer known to be in the target.
+func twoPosts(t *testing.T, s store.Store) {
+	written(t, s)
+	for i, answered := range []bool{false, true} {
+		in := input(fmt.Sprintf("post-%d", i))
+		in.Revision = fmt.Sprintf("r-post-%d", i)
+		run := open(t, s, in)
+		p := run.stage(0, 10, true, changed("corp/1"))
+		require.NoError(t, s.BeginPayload(ctx, run.id, run.Epoch, p.ID, []string{"corp/1"}))
+		if answered {
+			require.NoError(t, s.Settle(ctx, run.id, run.Epoch, p.ID, []store.Settlement{{Key: "corp/1", Outcome: record.Skipped, Reason: "conflict"}}))
+		}
+		run.close(store.RunFailed, false)
+	}
+	last := input("run-last")
+	last.Revision = "r-last"
+	require.EqualValues(t, 1, open(t, s, last).stage(0, 10, true, rec("corp/1")).ToWrite)
+}
+
+// closeDuringTakeover lets a run close while another one takes it for dead.
+func closeDuringTakeover(t *testing.T, s store.Store) {
+	for round := range 8 {
+		in := input(fmt.Sprintf("old-%d", round))
+		in.Schedule = fmt.Sprintf("s%d", round)
+		old := open(t, s, in)
+		old.finish(old.stage(0, 10, true))
+		next := in
+		next.ID, next.TakeOver = fmt.Sprintf("new-%d", round), old.Epoch
+		errs := together(2, func(i int) error {
+			if i == 0 {
+				_, err := s.OpenRun(ctx, next)
+				return err
+			}
+			_, err := s.CloseRun(ctx, store.CloseRun{ID: old.id, Epoch: old.Epoch, Status: store.RunCompleted, Complete: true})
+			return err
+		})
+		require.NoError(t, errs[0])
+		r, err := s.RunByID(ctx, old.id)
+		require.NoError(t, err)
+		if errs[1] == nil {
+			require.Equal(t, store.RunCompleted, r.Status)
+		} else {
+			require.ErrorIs(t, errs[1], store.ErrStaleEpoch)
+			require.Equal(t, store.RunFailed, r.Status)
+		}
+		opened := open(t, s, next)
+		require.Equal(t, errs[1] == nil, opened.Mode == store.ModeIncremental, "the watermark moved if and only if the run closed itself")
+		opened.close(store.RunCompleted, false)
+	}
 }
 
 func badKeys(t *testing.T, s store.Store) {
