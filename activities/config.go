@@ -9,6 +9,7 @@ import (
 	"github.com/samber/lo"
 	"go.temporal.io/sdk/temporal"
 
+	"github.com/qbridge/qbridge/activities/crash"
 	"github.com/qbridge/qbridge/activities/store"
 	"github.com/qbridge/qbridge/domain/classify"
 	"github.com/qbridge/qbridge/domain/config"
@@ -122,6 +123,9 @@ func (c *Config) ConfigStore(ctx context.Context, in contract.ApplyInput) (contr
 	rev, err := c.Store.SaveRevision(ctx, in.Document, digest, in.Author)
 	if err != nil {
 		return contract.ApplyResult{}, temporalError(err)
+	}
+	if err := crash.At(ctx, crash.AfterSaveRevision); err != nil {
+		return contract.ApplyResult{}, err
 	}
 	return contract.ApplyResult{Revision: rev.ID, Changed: rev.ID != before.ID}, nil
 }

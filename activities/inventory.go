@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/qbridge/qbridge/activities/crash"
 	"github.com/qbridge/qbridge/activities/qualys"
 	"github.com/qbridge/qbridge/activities/store"
 	"github.com/qbridge/qbridge/domain/asset"
@@ -82,6 +83,9 @@ func (a *Inventory) fetchPage(ctx context.Context, in contract.FetchPageInput) (
 	if err != nil {
 		return contract.PageRef{}, err
 	}
+	if err := crash.At(ctx, crash.BeforeFetch); err != nil {
+		return contract.PageRef{}, err
+	}
 	answer, _, err := src.Client.Search(ctx, qualys.Query{
 		Cursor: in.Cursor, UpdatedSince: plan.Since, ExcludeFields: excluded(setup),
 	})
@@ -104,6 +108,9 @@ func (a *Inventory) fetchPage(ctx context.Context, in contract.FetchPageInput) (
 		}
 		stage.Records = append(stage.Records, rec)
 	}
+	if err := crash.At(ctx, crash.AfterFetch); err != nil {
+		return contract.PageRef{}, err
+	}
 	// The call is spent: stage the page even when the run is cancelled meanwhile.
 	sctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stageTimeout)
 	defer cancel()
@@ -117,7 +124,7 @@ func (a *Inventory) fetchPage(ctx context.Context, in contract.FetchPageInput) (
 	}
 	ref := pageRef(page)
 	ref.Calls = 1
-	return ref, nil
+	return ref, crash.At(ctx, crash.AfterStage)
 }
 
 // excluded returns the sections that the mapping does not use or a toggle

@@ -7,6 +7,7 @@ import (
 
 	"go.temporal.io/sdk/temporal"
 
+	"github.com/qbridge/qbridge/activities/crash"
 	"github.com/qbridge/qbridge/activities/store"
 	"github.com/qbridge/qbridge/domain/record"
 	"github.com/qbridge/qbridge/workflows/contract"
@@ -70,6 +71,9 @@ func (l *Ledger) LedgerOpenRun(ctx context.Context, in contract.OpenRunInput) (c
 	if err != nil {
 		return contract.RunPlan{}, temporalError(err)
 	}
+	if err := crash.At(ctx, crash.AfterOpenRun); err != nil {
+		return contract.RunPlan{}, err
+	}
 	plan.Mode, plan.Since, plan.Cursor = string(opened.Mode), opened.Since, opened.Cursor
 	plan.Enumeration, plan.Epoch, plan.Resumed, plan.Verify = opened.Enumeration, opened.Epoch, opened.Resumed, opened.Verify
 	if opened.Mode == store.ModeIncremental || opened.Resumed { // a full run from the start fetches them anyway
@@ -93,7 +97,7 @@ func (l *Ledger) LedgerClaimFailed(ctx context.Context, in contract.ClaimFailedI
 	if err != nil {
 		return contract.PageRef{}, temporalError(err)
 	}
-	return pageRef(page), nil
+	return pageRef(page), crash.At(ctx, crash.AfterClaimFailed)
 }
 
 // LedgerCloseRun settles a run and returns its result.
@@ -104,6 +108,9 @@ func (l *Ledger) LedgerCloseRun(ctx context.Context, in contract.CloseRunInput) 
 	})
 	if err != nil {
 		return contract.RunResult{}, temporalError(err)
+	}
+	if err := crash.At(ctx, crash.AfterCloseRun); err != nil {
+		return contract.RunResult{}, err
 	}
 	classes, err := l.Store.Classes(ctx, run.ID)
 	if err != nil {

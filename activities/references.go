@@ -7,6 +7,7 @@ import (
 
 	"github.com/samber/lo"
 
+	"github.com/qbridge/qbridge/activities/crash"
 	"github.com/qbridge/qbridge/activities/servicenow"
 	"github.com/qbridge/qbridge/activities/store"
 	"github.com/qbridge/qbridge/domain/cmdb"
@@ -74,6 +75,9 @@ func (w *pageWriter) resolveTable(ctx context.Context, table string, names map[s
 			if errors.As(err, &e) && (e.Kind() == servicenow.KindForbidden || e.Kind() == servicenow.KindInvalidRequest) {
 				id = "" // the column is left out; a company is not worth a run
 			} else if err != nil {
+				return err
+			}
+			if err := crash.At(ctx, crash.AfterCreate); err != nil {
 				return err
 			}
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/samber/lo"
 	"go.temporal.io/sdk/activity"
 
+	"github.com/qbridge/qbridge/activities/crash"
 	"github.com/qbridge/qbridge/activities/servicenow"
 	"github.com/qbridge/qbridge/activities/store"
 	"github.com/qbridge/qbridge/domain/payload"
@@ -86,12 +87,15 @@ func (w *pageWriter) send(ctx context.Context, p *payload.Payload) error {
 	gctx, cancel := graceful(ctx)
 	defer cancel()
 	for try := 0; ; try++ {
-		if err := w.Store.BeginPayload(gctx, w.plan.Run, w.plan.Epoch, w.page, p.Records()); err != nil {
+		if err := w.announce(gctx, p); err != nil {
 			return err
 		}
 		answer, err := w.post(gctx, p, false)
 		if err != nil {
 			return w.rejected(ctx, p, err)
+		}
+		if err := crash.At(ctx, crash.AfterPost); err != nil {
+			return err
 		}
 		if err := w.forgetShared(gctx, p, answer); err != nil {
 			return err
@@ -122,6 +126,17 @@ func (w *pageWriter) send(ctx context.Context, p *payload.Payload) error {
 			return err
 		}
 	}
+}
+
+// announce stores that the records of a payload are about to be written.
+func (w *pageWriter) announce(ctx context.Context, p *payload.Payload) error {
+	if err := crash.At(ctx, crash.BeforeIntent); err != nil {
+		return err
+	}
+	if err := w.Store.BeginPayload(ctx, w.plan.Run, w.plan.Epoch, w.page, p.Records()); err != nil {
+		return err
+	}
+	return crash.At(ctx, crash.AfterIntent)
 }
 
 // forgetShared drops the sys_ids of shared items that the target no longer
@@ -226,7 +241,7 @@ func (w *pageWriter) settle(ctx context.Context, out []store.Settlement) error {
 		return err
 	}
 	w.settled.Add(int64(len(out)))
-	return nil
+	return crash.At(ctx, crash.AfterSettle)
 }
 
 // wholeRejected reports whether a smaller payload may pass: the target refused

@@ -10,6 +10,7 @@ import (
 
 	"github.com/samber/lo"
 
+	"github.com/qbridge/qbridge/activities/crash"
 	"github.com/qbridge/qbridge/activities/servicenow"
 	"github.com/qbridge/qbridge/activities/store"
 	"github.com/qbridge/qbridge/domain/payload"
@@ -59,6 +60,9 @@ func (a *Write) checkLinks(ctx context.Context, plan contract.RunPlan) (contract
 	}
 	gone := lo.FilterMap(links, func(l store.Link, _ int) (string, bool) { return l.Key, !found[l.SysID] })
 	res.Sampled, res.Missing, res.Calls = len(links), len(gone), 1
+	if err := crash.At(ctx, crash.AfterCheckLinks); err != nil {
+		return res, err
+	}
 	if len(gone) == 0 {
 		return res, nil
 	}
@@ -101,6 +105,9 @@ func (w *pageWriter) write(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := crash.At(ctx, crash.BeforeShared); err != nil {
+		return err
+	}
 	if records, err = w.choose(ctx, records); err != nil {
 		return err
 	}
@@ -118,8 +125,13 @@ func (w *pageWriter) write(ctx context.Context) error {
 			return err
 		}
 	}
-	w.counters, err = w.Store.FinishPage(ctx, w.plan.Run, w.plan.Epoch, w.page)
-	return err
+	if err := crash.At(ctx, crash.BeforeFinish); err != nil {
+		return err
+	}
+	if w.counters, err = w.Store.FinishPage(ctx, w.plan.Run, w.plan.Epoch, w.page); err != nil {
+		return err
+	}
+	return crash.At(ctx, crash.AfterFinish)
 }
 
 func (w *pageWriter) limits() payload.Limits {
@@ -300,6 +312,9 @@ func (w *pageWriter) writeShared(ctx context.Context, records []payload.Input) (
 		return ids, nil // the records that need the items fail, the others do not
 	}
 	if err != nil {
+		return nil, err
+	}
+	if err := crash.At(ctx, crash.AfterShared); err != nil {
 		return nil, err
 	}
 	var links []store.Link

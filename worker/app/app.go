@@ -21,6 +21,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/qbridge/qbridge/activities"
+	"github.com/qbridge/qbridge/activities/crash"
 	"github.com/qbridge/qbridge/activities/store"
 	"github.com/qbridge/qbridge/activities/store/sql"
 	"github.com/qbridge/qbridge/worker/config"
@@ -104,8 +105,13 @@ func newApp(ctx context.Context, cfg config.Config, log zerolog.Logger) (_ *app,
 		ledger:    &activities.Ledger{Store: a.store, Settings: settings, Temporal: server, Now: time.Now},
 		config:    &activities.Config{Store: a.store, Settings: settings, Vendors: vendors},
 	}
-	a.main = a.mainWorker()
+	background, err := crash.Background()
+	if err != nil {
+		return nil, err
+	}
+	a.main = a.mainWorker(background)
 	a.conns = newConnections(a.store, settings, a.temporal, a.acts, self, log)
+	a.conns.background = background
 	a.http = httpapi.New(httpapi.Options{
 		Addr: cfg.HTTPAddr, Token: cfg.APIToken, Store: a.store, Settings: settings, Bodies: bodies,
 		Metrics: a.metrics.Registry, Ready: a.ready, Log: log,
@@ -115,11 +121,12 @@ func newApp(ctx context.Context, cfg config.Config, log zerolog.Logger) (_ *app,
 
 // mainWorker polls the queue of workflows and store activities. Fixed pollers
 // keep small activities from waiting for the server's partitions.
-func (a *app) mainWorker() worker.Worker {
+func (a *app) mainWorker(background context.Context) worker.Worker {
 	w := worker.New(a.temporal, contract.QueueMain, worker.Options{
 		WorkflowTaskPollerBehavior: worker.NewPollerBehaviorSimpleMaximum(worker.PollerBehaviorSimpleMaximumOptions{MaximumNumberOfPollers: 8}),
 		ActivityTaskPollerBehavior: worker.NewPollerBehaviorSimpleMaximum(worker.PollerBehaviorSimpleMaximumOptions{MaximumNumberOfPollers: 8}),
 		WorkerStopTimeout:          stopTimeout,
+		BackgroundActivityContext:  background,
 	})
 	w.RegisterWorkflowWithOptions(workflows.SyncInventory, workflow.RegisterOptions{Name: contract.SyncInventory})
 	w.RegisterWorkflowWithOptions(workflows.ApplyConfig, workflow.RegisterOptions{Name: contract.ApplyConfig})

@@ -41,6 +41,8 @@ type connections struct {
 	log      zerolog.Logger
 	workers  map[string]worker.Worker // by queue
 	stopping sync.WaitGroup
+
+	background context.Context // of activities
 }
 
 func newConnections(s store.Store, settings *activities.Settings, c client.Client, acts *actors, owner string, log zerolog.Logger) *connections {
@@ -128,6 +130,7 @@ func (c *connections) start(queue string) error {
 		MaxConcurrentActivityExecutionSize: qualysActivities,
 		ActivityTaskPollerBehavior:         worker.NewPollerBehaviorSimpleMaximum(worker.PollerBehaviorSimpleMaximumOptions{MaximumNumberOfPollers: 2}),
 		WorkerStopTimeout:                  stopTimeout,
+		BackgroundActivityContext:          c.background,
 	}
 	var acts any = c.acts.inventory
 	if system == "servicenow" {
