@@ -9,7 +9,7 @@ GOLANGCI_VERSION := v2.15.0
 WORKFLOWCHECK_VERSION := v0.6.0
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint bench clean tools temporal
+.PHONY: help run build test faults lint bench clean tools temporal
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -24,12 +24,16 @@ build: ## build all programs into bin/
 	$(GO) build -o bin/qbridge-sim ./tests/sim/cmd
 
 test: temporal ## unit, contract, replay and end-to-end tests on a real Temporal server
+	$(GO) test -tags faults -timeout 15m ./tests/faults
 	@if [ -n "$$QBRIDGE_TEST_POSTGRES" ] || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then \
 	  deploy/postgres-test.sh $(GO) test -timeout 20m ./...; \
 	else \
 	  echo "the PostgreSQL suite does not run: install PostgreSQL, or set QBRIDGE_TEST_POSTGRES"; \
 	  $(GO) test -timeout 20m ./...; \
 	fi
+
+faults: ## play seeds of faults in virtual time (SEED=17 replays one, SEEDS=2000 plays many)
+	$(GO) test -tags faults -timeout 60m -v -run TestNothingIsLost ./tests/faults -seeds $(or $(SEEDS),300) -seed $(or $(SEED),0)
 
 lint: tools ## golangci-lint and workflowcheck
 	$(BIN)/golangci-lint run ./...

@@ -86,14 +86,11 @@ func (a *Inventory) fetchPage(ctx context.Context, in contract.FetchPageInput) (
 	if err := crash.At(ctx, crash.BeforeFetch); err != nil {
 		return contract.PageRef{}, err
 	}
-	answer, _, err := src.Client.Search(ctx, qualys.Query{
+	answer, calls, err := search(ctx, src.Client, qualys.Query{
 		Cursor: in.Cursor, UpdatedSince: plan.Since, ExcludeFields: excluded(setup),
 	})
 	if err != nil {
 		return contract.PageRef{}, err
-	}
-	if answer.HasMore && answer.Next <= in.Cursor {
-		return contract.PageRef{}, &qualys.CursorStuckError{Cursor: in.Cursor}
 	}
 	stage := store.StagePage{
 		Run: plan.Run, Epoch: plan.Epoch, Enumeration: plan.Enumeration, CursorIn: in.Cursor, CursorOut: answer.Next,
@@ -123,8 +120,35 @@ func (a *Inventory) fetchPage(ctx context.Context, in contract.FetchPageInput) (
 		}
 	}
 	ref := pageRef(page)
-	ref.Calls = 1
+	ref.Calls = calls
 	return ref, crash.At(ctx, crash.AfterStage)
+}
+
+// Asking again for a page that does not lead on: the vendor's cache may have
+// answered with the page before.
+const (
+	stuckTries = 3
+	stuckPause = 2 * time.Second
+)
+
+// search asks for one page and counts the calls. A page that promises more and
+// does not lead on is asked for again before the cursor counts as stuck.
+func search(ctx context.Context, c *qualys.Client, q qualys.Query) (*qualys.Page, int64, error) {
+	for n := int64(1); ; n++ {
+		answer, _, err := c.Search(ctx, q)
+		if err != nil {
+			return nil, n, err
+		}
+		if !answer.HasMore || answer.Next > q.Cursor {
+			return answer, n, nil
+		}
+		if n == stuckTries {
+			return nil, n, &qualys.CursorStuckError{Cursor: q.Cursor}
+		}
+		if err := pause(ctx, stuckPause); err != nil {
+			return nil, n, err
+		}
+	}
 }
 
 // excluded returns the sections that the mapping does not use or a toggle

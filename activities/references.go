@@ -40,7 +40,9 @@ func (w *pageWriter) resolve(ctx context.Context, records []payload.Input) (payl
 }
 
 func (w *pageWriter) resolveTable(ctx context.Context, table string, names map[string]cmdb.Reference, out payload.Resolved) error {
-	w.target.Shared.Lock()
+	if err := w.target.Shared.Lock(ctx); err != nil {
+		return err
+	}
 	defer w.target.Shared.Unlock()
 	cached, err := w.Store.CachedReferences(ctx, w.plan.Target, table, lo.Keys(names))
 	if err != nil {

@@ -3,7 +3,6 @@ package activities
 import (
 	"context"
 	"errors"
-	"sync"
 
 	"github.com/qbridge/qbridge/activities/qualys"
 	"github.com/qbridge/qbridge/activities/servicenow"
@@ -36,7 +35,26 @@ type Target struct {
 	Client *servicenow.Client
 	// Shared serialises what must not be written twice at the same time: shared
 	// items and reference rows. All revisions of a connection have the same one.
-	Shared *sync.Mutex
+	Shared *Lock
 }
+
+// Lock is a mutex whose waiters give up when their context ends.
+type Lock struct{ held chan struct{} }
+
+// NewLock returns a free lock.
+func NewLock() *Lock { return &Lock{held: make(chan struct{}, 1)} }
+
+// Lock takes the lock, or returns the reason why ctx ended.
+func (l *Lock) Lock(ctx context.Context) error {
+	select {
+	case l.held <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// Unlock frees the lock; the caller holds it.
+func (l *Lock) Unlock() { <-l.held }
 
 func isNotFound(err error) bool { return errors.Is(err, store.ErrNotFound) }

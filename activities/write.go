@@ -66,7 +66,20 @@ func (a *Write) checkLinks(ctx context.Context, plan contract.RunPlan) (contract
 	if len(gone) == 0 {
 		return res, nil
 	}
-	return res, a.Store.DropLinks(ctx, plan.Target, gone)
+	if err := a.Store.DropLinks(ctx, plan.Target, gone); err != nil {
+		return res, err
+	}
+	if plan.Mode == string(store.ModeFull) && !plan.Resumed {
+		return res, nil
+	}
+	opened, err := a.Store.Widen(ctx, plan.Run, plan.Epoch)
+	if err != nil {
+		return res, err
+	}
+	plan.Mode, plan.Since, plan.Cursor, plan.Resumed, plan.Retries = string(opened.Mode), opened.Since, opened.Cursor, false, 0
+	plan.Enumeration, plan.Verify = opened.Enumeration, true
+	res.Plan = &plan
+	return res, nil
 }
 
 // ServiceNowWritePage writes the records of a staged page that still wait:
@@ -291,7 +304,9 @@ func (w *pageWriter) writeShared(ctx context.Context, records []payload.Input) (
 	if len(keys) == 0 {
 		return ids, nil
 	}
-	w.target.Shared.Lock()
+	if err := w.target.Shared.Lock(ctx); err != nil {
+		return nil, err
+	}
 	defer w.target.Shared.Unlock()
 	if !w.plan.Verify { // a run that verifies trusts no memory
 		links, err := w.Store.LinksOf(ctx, w.plan.Target, lo.Keys(keys))

@@ -115,6 +115,10 @@ func (r *syncRun) checkLinks(ctx workflow.Context) error {
 	}
 	r.ServiceNowCalls += res.Calls
 	r.Plan.Verify = res.Missing > 0
+	if res.Plan != nil {
+		r.Plan, r.Cursor = *res.Plan, res.Plan.Cursor
+		r.tag(ctx, attrMode.ValueSet(r.Plan.Mode))
+	}
 	return nil
 }
 

@@ -180,6 +180,10 @@ type Runs interface {
 	// enumeration or begins a new one. It returns *LeaseHeldError when another
 	// run holds the lease and TakeOver does not name its epoch.
 	OpenRun(ctx context.Context, in OpenRun) (OpenedRun, error)
+	// Widen makes a run that has staged nothing yet a full one that ignores
+	// digests, whatever it was opened as: CIs are gone, so nothing that was
+	// written before can be relied on. ErrStaleEpoch when the lease is lost.
+	Widen(ctx context.Context, run string, epoch int64) (OpenedRun, error)
 	// CloseRun gives unfinished records the outcome failed ("run ended"), freezes
 	// the counters, moves the watermark if Complete, and releases the lease.
 	// Closing twice returns the stored run. Outcomes older than the retention are

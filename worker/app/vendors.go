@@ -44,13 +44,13 @@ type vendors struct {
 	mu      sync.Mutex
 	sources map[string]*activities.Source
 	targets map[string]*activities.Target
-	shared  map[string]*sync.Mutex // by connection
+	shared  map[string]*activities.Lock // by connection
 }
 
 var _ activities.Vendors = (*vendors)(nil)
 
 func newVendors(cfg config.Config, settings *activities.Settings, m *telemetry.Metrics, log zerolog.Logger) *vendors {
-	return &vendors{cfg: cfg, settings: settings, metrics: m, log: log, sources: map[string]*activities.Source{}, targets: map[string]*activities.Target{}, shared: map[string]*sync.Mutex{}}
+	return &vendors{cfg: cfg, settings: settings, metrics: m, log: log, sources: map[string]*activities.Source{}, targets: map[string]*activities.Target{}, shared: map[string]*activities.Lock{}}
 }
 
 // Qualys implements activities.Vendors.
@@ -138,7 +138,7 @@ func (v *vendors) targetOf(s domainconfig.ServiceNow) (*activities.Target, error
 		return nil, &activities.UserError{Message: err.Error()}
 	}
 	if v.shared[s.Name] == nil {
-		v.shared[s.Name] = &sync.Mutex{}
+		v.shared[s.Name] = activities.NewLock()
 	}
 	v.targets[key] = &activities.Target{Name: s.Name, Config: s, Client: client, Shared: v.shared[s.Name]}
 	return v.targets[key], nil

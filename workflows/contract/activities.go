@@ -22,6 +22,9 @@ type CheckLinksResult struct {
 	Sampled int   `json:"sampled"`
 	Missing int   `json:"missing"`
 	Calls   int64 `json:"calls"`
+	// Plan, when set, is the plan to go on with: CIs are gone, so the run reads
+	// everything and ignores digests.
+	Plan *RunPlan `json:"plan,omitempty"`
 }
 
 // CountInput counts the assets of a run (activity QualysCount).

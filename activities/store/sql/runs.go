@@ -43,6 +43,29 @@ func (s *Store) OpenRun(ctx context.Context, in store.OpenRun) (store.OpenedRun,
 	return out, err
 }
 
+// Widen implements store.Runs.
+func (s *Store) Widen(ctx context.Context, run string, epoch int64) (store.OpenedRun, error) {
+	var out store.OpenedRun
+	err := s.inTx(ctx, "widen run", func(t *tx) error {
+		out = store.OpenedRun{Epoch: epoch}
+		in := store.OpenRun{ID: run, Full: true, Verify: true}
+		var err error
+		if in.Schedule, _, err = t.fence(ctx, run, epoch); err != nil {
+			return err
+		}
+		if err := t.row(ctx, "SELECT revision FROM runs WHERE id = ?", run).Scan(&in.Revision); err != nil {
+			return err
+		}
+		if err := t.begin(ctx, in, &out); err != nil {
+			return err
+		}
+		_, err = t.exec(ctx, "UPDATE runs SET enumeration = ?, mode = ?, since = ?, start_cursor = 0, verify = 1, resumed = 0 WHERE id = ?",
+			out.Enumeration, string(out.Mode), micros(out.Since), run)
+		return err
+	})
+	return out, err
+}
+
 // reopen returns what an open run was told when it was opened.
 func (t *tx) reopen(ctx context.Context, id string) (store.OpenedRun, error) {
 	var o store.OpenedRun

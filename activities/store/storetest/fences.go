@@ -30,6 +30,7 @@ func fences() map[string]func(*testing.T, store.Store) {
 		"a post without answer is not forgotten by a detour":       detour,
 		"two posts and one answer bring no old digest back":        twoPosts,
 		"a run closes itself or is taken over, never both":         closeDuringTakeover,
+		"a run that misses CIs becomes a full one":                 widened,
 		"bad bytes in names and keys find what they stored":        badKeys,
 	}
 }
@@ -334,6 +335,27 @@ func closeDuringTakeover(t *testing.T, s store.Store) {
 		require.Equal(t, errs[1] == nil, opened.Mode == store.ModeIncremental, "the watermark moved if and only if the run closed itself")
 		opened.close(store.RunCompleted, false)
 	}
+}
+
+// widened turns an incremental run into a full one that ignores digests.
+func widened(t *testing.T, s store.Store) {
+	written(t, s)
+	run := open(t, s, input("run-inc"))
+	require.Equal(t, store.ModeIncremental, run.Mode)
+	_, err := s.Widen(ctx, run.id, run.Epoch-1)
+	require.ErrorIs(t, err, store.ErrStaleEpoch)
+	o, err := s.Widen(ctx, run.id, run.Epoch)
+	require.NoError(t, err)
+	require.Equal(t, store.OpenedRun{Epoch: run.Epoch, Enumeration: o.Enumeration, Mode: store.ModeFull, Verify: true}, o)
+	require.NotEqual(t, run.Enumeration, o.Enumeration)
+	again, err := s.OpenRun(ctx, store.OpenRun{ID: run.id, Schedule: input("run-inc").Schedule})
+	require.NoError(t, err)
+	require.Equal(t, o, again, "a repeated opening says the same")
+	run.OpenedRun = o
+	run.close(store.RunFailed, false)
+	next := open(t, s, input("run-next"))
+	require.Equal(t, store.ModeFull, next.Mode, "it is resumed as a full one")
+	require.True(t, next.Verify)
 }
 
 func badKeys(t *testing.T, s store.Store) {

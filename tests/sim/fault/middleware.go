@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/qbridge/qbridge/tests/sim/control"
 )
 
 // defaultOversize is beyond every sensible limit for one page.
@@ -37,6 +39,7 @@ func (p *Plan) Middleware(endpoint func(*http.Request) string, next http.Handler
 			next.ServeHTTP(w, r)
 			return
 		}
+		control.Note(r.Context(), "fault "+string(f.Kind))
 		if !f.before(w, r) {
 			f.around(w, r, next)
 		}
