@@ -11,6 +11,7 @@ import (
 
 	"github.com/qbridge/qbridge/activities/crash"
 	"github.com/qbridge/qbridge/activities/store"
+	"github.com/qbridge/qbridge/activities/transport"
 	"github.com/qbridge/qbridge/domain/classify"
 	"github.com/qbridge/qbridge/domain/config"
 	"github.com/qbridge/qbridge/workflows/contract"
@@ -30,6 +31,8 @@ const pickupPatience = time.Minute
 // ConfigCheck validates a document, resolves every reference and tests every
 // connection. What is wrong comes back as problems with their place and remedy.
 func (c *Config) ConfigCheck(ctx context.Context, in contract.ApplyInput) (contract.ApplyResult, error) {
+	ctx, stop := beat(ctx, heartbeatEvery, func() any { return nil })
+	defer stop()
 	cfg, problems := decode(in.Document)
 	if len(problems) > 0 {
 		return contract.ApplyResult{Problems: problems}, nil
@@ -58,6 +61,7 @@ type tested struct {
 
 // test tests all connections side by side, so that dead ones do not add up.
 func (c *Config) test(ctx context.Context, cfg *config.Config) []tested {
+	classes := chosen(cfg)
 	out := make([]tested, len(cfg.Qualys)+len(cfg.ServiceNow))
 	var wg sync.WaitGroup
 	start := func(n int, place string, check func() []contract.Check) {
@@ -71,10 +75,43 @@ func (c *Config) test(ctx context.Context, cfg *config.Config) []tested {
 		start(i, fmt.Sprintf("qualys[%d] %s", i, q.Name), func() []contract.Check { return c.Vendors.CheckQualys(ctx, q) })
 	}
 	for i, s := range cfg.ServiceNow {
-		start(len(cfg.Qualys)+i, fmt.Sprintf("servicenow[%d] %s", i, s.Name), func() []contract.Check { return c.Vendors.CheckServiceNow(ctx, s) })
+		start(len(cfg.Qualys)+i, fmt.Sprintf("servicenow[%d] %s", i, s.Name), func() []contract.Check { return c.Vendors.CheckServiceNow(ctx, s, classes) })
 	}
 	wg.Wait()
 	return out
+}
+
+// chosen returns the classes that the rules of a valid configuration may choose.
+func chosen(cfg *config.Config) []string {
+	rules, err := classify.Compile(classify.Default().Override(cfg.Rules))
+	if err != nil {
+		return nil // a problem of the document, reported as such
+	}
+	return rules.Classes()
+}
+
+// ConfigPreflight tests the connections of a document, or of the active
+// revision, and stores nothing.
+func (c *Config) ConfigPreflight(ctx context.Context, in contract.PreflightInput) (contract.PreflightResult, error) {
+	ctx, stop := beat(ctx, heartbeatEvery, func() any { return nil })
+	defer stop()
+	res := contract.PreflightResult{Checks: []contract.Check{}}
+	var cfg *config.Config
+	var err error
+	if in.Document != "" {
+		cfg, res.Problems = decode(in.Document)
+		if len(res.Problems) > 0 {
+			return res, nil
+		}
+	} else if res.Revision, cfg, err = c.Settings.Config(ctx, ""); err != nil {
+		return res, temporalError(err)
+	}
+	ctx, calls := transport.Counting(ctx)
+	for _, t := range c.test(ctx, cfg) {
+		res.Checks = append(res.Checks, t.checks...)
+	}
+	res.Calls = calls.Load()
+	return res, nil
 }
 
 // decode reads and validates a document, its rules included.
@@ -99,7 +136,7 @@ func toProblem(p config.Problem, _ int) contract.Problem {
 func failedChecks(place string, skip bool, checks []contract.Check) []contract.Problem {
 	var out []contract.Problem
 	for _, ch := range checks {
-		if !ch.OK && !skip {
+		if !ch.OK && !ch.Warning && !skip {
 			out = append(out, contract.Problem{Place: place + ": " + ch.Capability, Message: ch.Message, Remedy: ch.Remedy})
 		}
 	}
@@ -108,6 +145,8 @@ func failedChecks(place string, skip bool, checks []contract.Check) []contract.P
 
 // ConfigStore stores a checked document and makes it active.
 func (c *Config) ConfigStore(ctx context.Context, in contract.ApplyInput) (contract.ApplyResult, error) {
+	ctx, stop := beat(ctx, heartbeatEvery, func() any { return nil })
+	defer stop()
 	cfg, problems := decode(in.Document)
 	if len(problems) > 0 {
 		return contract.ApplyResult{Problems: problems}, nil
@@ -133,6 +172,8 @@ func (c *Config) ConfigStore(ctx context.Context, in contract.ApplyInput) (contr
 // ConfigCheckQueue succeeds when somebody polls a queue, waiting a little for
 // another process to take it over, and else fails with the remedy.
 func (c *Config) ConfigCheckQueue(ctx context.Context, in contract.CheckQueueInput) error {
+	ctx, stop := beat(ctx, heartbeatEvery, func() any { return nil })
+	defer stop()
 	deadline := time.Now().Add(pickupPatience)
 	for {
 		polled, err := c.Store.Polled(ctx, in.Queue)

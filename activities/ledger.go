@@ -37,6 +37,8 @@ type Ledger struct {
 // where the run begins. A living holder makes the plan say so (SkippedFor); a
 // dead one is taken over.
 func (l *Ledger) LedgerOpenRun(ctx context.Context, in contract.OpenRunInput) (contract.RunPlan, error) {
+	ctx, stop := beat(ctx, heartbeatEvery, func() any { return nil })
+	defer stop()
 	setup, err := l.Settings.Of(ctx, in.Revision, in.Schedule)
 	if err != nil {
 		return contract.RunPlan{}, temporalError(err)
@@ -79,6 +81,9 @@ func (l *Ledger) LedgerOpenRun(ctx context.Context, in contract.OpenRunInput) (c
 	if opened.Mode == store.ModeIncremental || opened.Resumed { // a full run from the start fetches them anyway
 		plan.Retries = opened.Retries
 	}
+	if plan.Preflight, err = l.untested(ctx, in.Run, &plan); err != nil {
+		return contract.RunPlan{}, temporalError(err)
+	}
 	links, err := l.Store.SampleLinks(ctx, in.Schedule, 1)
 	if err != nil {
 		return contract.RunPlan{}, temporalError(err)
@@ -87,9 +92,26 @@ func (l *Ledger) LedgerOpenRun(ctx context.Context, in contract.OpenRunInput) (c
 	return plan, nil
 }
 
+// untested reports whether the run is the first of its revision, or follows one
+// that failed.
+func (l *Ledger) untested(ctx context.Context, run string, plan *contract.RunPlan) (bool, error) {
+	runs, err := l.Store.ListRuns(ctx, store.RunFilter{Schedule: plan.Schedule, Limit: 2})
+	if err != nil {
+		return false, err
+	}
+	for _, r := range runs {
+		if r.ID != run {
+			return r.Revision != plan.Revision || r.Status == store.RunFailed, nil
+		}
+	}
+	return true, nil
+}
+
 // LedgerClaimFailed moves failed records of earlier runs into a page of this
 // run. A page without records means that none are left.
 func (l *Ledger) LedgerClaimFailed(ctx context.Context, in contract.ClaimFailedInput) (contract.PageRef, error) {
+	ctx, stop := beat(ctx, heartbeatEvery, func() any { return nil })
+	defer stop()
 	page, err := l.Store.ClaimFailed(ctx, in.Plan.Run, in.Plan.Epoch, claimSize)
 	if errors.Is(err, store.ErrNotFound) {
 		return contract.PageRef{Last: true}, nil
@@ -102,6 +124,8 @@ func (l *Ledger) LedgerClaimFailed(ctx context.Context, in contract.ClaimFailedI
 
 // LedgerCloseRun settles a run and returns its result.
 func (l *Ledger) LedgerCloseRun(ctx context.Context, in contract.CloseRunInput) (contract.RunResult, error) {
+	ctx, stop := beat(ctx, heartbeatEvery, func() any { return nil })
+	defer stop()
 	run, err := l.Store.CloseRun(ctx, store.CloseRun{
 		ID: in.Plan.Run, Epoch: in.Plan.Epoch, Status: store.RunStatus(in.Status), Error: in.Error,
 		Complete: in.Complete, Calls: in.Calls, Events: in.Events,

@@ -16,6 +16,7 @@ import (
 	"github.com/qbridge/qbridge/activities/crash"
 	"github.com/qbridge/qbridge/activities/servicenow"
 	"github.com/qbridge/qbridge/activities/store"
+	"github.com/qbridge/qbridge/activities/transport"
 	"github.com/qbridge/qbridge/domain/payload"
 	"github.com/qbridge/qbridge/domain/record"
 )
@@ -87,10 +88,7 @@ func (w *pageWriter) send(ctx context.Context, p *payload.Payload) error {
 	gctx, cancel := graceful(ctx)
 	defer cancel()
 	for try := 0; ; try++ {
-		if err := w.announce(gctx, p); err != nil {
-			return err
-		}
-		answer, err := w.post(gctx, p, false)
+		answer, err := w.announced(gctx, p)
 		if err != nil {
 			return w.rejected(ctx, p, err)
 		}
@@ -106,9 +104,7 @@ func (w *pageWriter) send(ctx context.Context, p *payload.Payload) error {
 		for i := range results {
 			if results[i].Retry && try < lockTries {
 				locked[results[i].Owner] = true // its intent stays
-				if results[i].Inserted {        // the next answer will say that it exists
-					w.expect(results[i].Owner)
-				}
+				w.answer(results[i].Owner, results[i].Inserted)
 				continue
 			}
 			s, err := w.settlement(&results[i])
@@ -128,14 +124,52 @@ func (w *pageWriter) send(ctx context.Context, p *payload.Payload) error {
 	}
 }
 
+// announcedFor is how long an announcement is good for. A worker that was held
+// up for longer may have lost the page to another one meanwhile.
+const announcedFor = 15 * time.Second
+
+var errTooLate = errors.New("activities: announced too long ago")
+
+// announced announces a payload and posts it. When the post could not begin
+// soon, it is announced again, which fails for a writer that lost the page: what
+// it holds may be older than what the target has now.
+func (w *pageWriter) announced(ctx context.Context, p *payload.Payload) (*payload.Answer, error) {
+	for {
+		at := w.Now() // before, for the announcement itself may be what was held up
+		if err := w.announce(ctx, p); err != nil {
+			return nil, err
+		}
+		answer, err := w.post(transport.Before(ctx, func() error {
+			if w.Now().Sub(at) > announcedFor {
+				return errTooLate
+			}
+			return nil
+		}), p, false)
+		if !errors.Is(err, errTooLate) {
+			return answer, err
+		}
+	}
+}
+
 // announce stores that the records of a payload are about to be written.
 func (w *pageWriter) announce(ctx context.Context, p *payload.Payload) error {
 	if err := crash.At(ctx, crash.BeforeIntent); err != nil {
 		return err
 	}
-	if err := w.Store.BeginPayload(ctx, w.plan.Run, w.plan.Epoch, w.page, p.Records()); err != nil {
+	unanswered, err := w.Store.BeginPayload(ctx, w.as, p.Records())
+	if err != nil {
 		return err
 	}
+	w.mu.Lock()
+	for key, digest := range unanswered {
+		if !w.answered[key] && w.unsure(key, digest) {
+			w.prior[key] = true
+		}
+	}
+	for _, key := range p.Records() {
+		delete(w.answered, key)
+	}
+	w.mu.Unlock()
 	return crash.At(ctx, crash.AfterIntent)
 }
 
@@ -183,12 +217,21 @@ func (w *pageWriter) rejected(ctx context.Context, p *payload.Payload, cause err
 	return w.settle(context.WithoutCancel(ctx), []store.Settlement{{Key: p.Records()[0], Outcome: outcome, Reason: e.Error()}})
 }
 
-// expect remembers that a record was written although its answer was a failure,
-// like an intent that an earlier attempt left unanswered.
-func (w *pageWriter) expect(key string) {
+// unsure reports whether a post of this digest without an answer leaves open
+// what the target will say of the record now.
+func (w *pageWriter) unsure(key, digest string) bool {
+	_, linked := w.links[key]
+	return !linked || digest == w.digests[key]
+}
+
+// answer remembers that the target answered for a record that is sent again all
+// the same, so that its intent means nothing now. Written, the next answer will
+// say that it exists.
+func (w *pageWriter) answer(key string, written bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.prior[key] = true
+	w.prior[key] = w.prior[key] || written
+	w.answered[key] = true
 }
 
 func (w *pageWriter) priorOf(p *payload.Payload) map[string]bool {
@@ -237,7 +280,7 @@ func (w *pageWriter) settle(ctx context.Context, out []store.Settlement) error {
 	if len(out) == 0 {
 		return nil
 	}
-	if err := w.Store.Settle(ctx, w.plan.Run, w.plan.Epoch, w.page, out); err != nil {
+	if err := w.Store.Settle(ctx, w.as, out); err != nil {
 		return err
 	}
 	w.settled.Add(int64(len(out)))

@@ -17,9 +17,9 @@ type Vendors interface {
 	Qualys(ctx context.Context, revision, connection string) (*Source, error)
 	ServiceNow(ctx context.Context, revision, connection string) (*Target, error)
 	// CheckQualys and CheckServiceNow test a connection that need not be stored
-	// yet and return one line per capability.
+	// yet and return one line per capability. Classes are those that CIs may get.
 	CheckQualys(ctx context.Context, q config.Qualys) []contract.Check
-	CheckServiceNow(ctx context.Context, s config.ServiceNow) []contract.Check
+	CheckServiceNow(ctx context.Context, s config.ServiceNow, classes []string) []contract.Check
 }
 
 // Source is one Qualys connection.

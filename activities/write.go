@@ -106,8 +106,11 @@ type pageWriter struct {
 	settled *atomic.Int64
 	calls   atomic.Int64
 
-	mu       sync.Mutex      // guards prior
+	as store.Writer
+
+	mu       sync.Mutex      // guards prior and answered
 	prior    map[string]bool // records that an unanswered post may have written
+	answered map[string]bool // records whose last post was answered
 	links    map[string]store.Link
 	digests  map[string]string // key → payload digest
 	counters record.Counters
@@ -161,11 +164,14 @@ func (w *pageWriter) load(ctx context.Context) ([]payload.Input, error) {
 	if w.target, err = w.Vendors.ServiceNow(ctx, w.plan.Revision, w.plan.Target); err != nil {
 		return nil, err
 	}
+	if w.as, err = w.Store.TakePage(ctx, w.plan.Run, w.plan.Epoch, w.page); err != nil {
+		return nil, err
+	}
 	rows, err := w.Store.Staged(ctx, w.plan.Run, w.page)
 	if err != nil {
 		return nil, err
 	}
-	w.digests, w.prior = make(map[string]string, len(rows)), map[string]bool{}
+	w.digests, w.prior, w.answered = make(map[string]string, len(rows)), map[string]bool{}, map[string]bool{}
 	inputs := make([]payload.Input, 0, len(rows))
 	for _, row := range rows {
 		body, err := w.Bodies.Decode(row.Body)
@@ -179,7 +185,7 @@ func (w *pageWriter) load(ctx context.Context) ([]payload.Input, error) {
 		return nil, err
 	}
 	for _, row := range rows {
-		if _, linked := w.links[row.Key]; row.Intent != "" && (!linked || row.Intent == row.PayloadDigest) {
+		if row.Intent != "" && w.unsure(row.Key, row.Intent) {
 			w.prior[row.Key] = true
 		}
 	}

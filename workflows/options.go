@@ -68,6 +68,7 @@ func ledger(ctx workflow.Context, summary string) workflow.Context {
 		TaskQueue:              contract.QueueMain,
 		StartToCloseTimeout:    ledgerTimeout,
 		ScheduleToCloseTimeout: overallTimeout,
+		HeartbeatTimeout:       heartbeatTimeout,
 		Summary:                summary,
 		RetryPolicy: &temporal.RetryPolicy{
 			InitialInterval:        200 * time.Millisecond,

@@ -63,6 +63,9 @@ func (r *syncRun) execute(ctx workflow.Context) (contract.RunResult, error) {
 // work does everything between opening and closing.
 func (r *syncRun) work(ctx workflow.Context) error {
 	if r.Continued == nil {
+		if err := r.preflight(ctx); err != nil {
+			return err
+		}
 		if err := r.checkLinks(ctx); err != nil {
 			return err
 		}
@@ -150,6 +153,9 @@ func (r *syncRun) close(ctx workflow.Context, workErr error) (contract.RunResult
 		Complete: workErr == nil,
 		Calls:    map[string]int64{"qualys": r.QualysCalls, "servicenow": r.ServiceNowCalls},
 		Events:   r.Events + int64(workflow.GetInfo(ctx).GetCurrentHistoryLength()),
+	}
+	if r.PreflightCalls > 0 {
+		in.Calls["preflight"] = r.PreflightCalls
 	}
 	switch {
 	case canceled:

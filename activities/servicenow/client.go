@@ -128,10 +128,14 @@ type Meta struct {
 	TransactionID string        // X-Transaction-ID, for support
 	Total         int           // X-Total-Count, -1 when missing
 	Limits        transport.Limits
+	ServerDate    time.Time // Date header, zero when missing
 }
 
 func (c *Client) metaOf(res *http.Response) Meta {
 	m := Meta{Status: res.StatusCode, TransactionID: cut(res.Header.Get("X-Transaction-ID"), 64), Total: -1, Limits: limitsOf(res.Header, c.cfg.Now())}
+	if at, err := http.ParseTime(res.Header.Get("Date")); err == nil {
+		m.ServerDate = at
+	}
 	if n, err := strconv.Atoi(res.Header.Get("X-Total-Count")); err == nil && n >= 0 {
 		m.Total = n
 	}

@@ -268,6 +268,14 @@ type Settlement struct {
 	Fresh bool
 }
 
+// Writer is who writes a page: an attempt of a run.
+type Writer struct {
+	Run     string
+	Epoch   int64
+	Page    int64
+	Attempt int64 // counts from 1 for each page; 0 is not checked
+}
+
 // Ledger stores pages, records and outcomes of a run.
 type Ledger interface {
 	// FindPage returns the page of an enumeration that starts at a cursor and
@@ -280,6 +288,9 @@ type Ledger interface {
 	// ClaimFailed moves up to limit failed records of earlier runs into a page of
 	// this run. It returns ErrNotFound when there are none left.
 	ClaimFailed(ctx context.Context, run string, epoch int64, limit int) (Page, error)
+	// TakePage makes its caller the writer of a page: what an earlier attempt
+	// still announces or settles is refused from now on.
+	TakePage(ctx context.Context, run string, epoch, page int64) (Writer, error)
 	// Staged returns the records of a page that still wait for their writer,
 	// ordered by key, with bodies.
 	Staged(ctx context.Context, run string, page int64) ([]Record, error)
@@ -288,11 +299,14 @@ type Ledger interface {
 	// knows that they may be in the target. Where an earlier intent was never
 	// answered, the digest written before it is forgotten. It fails with
 	// ErrStaleEpoch for a zombie.
-	BeginPayload(ctx context.Context, run string, epoch, page int64, keys []string) error
+	//
+	// It returns the payload digests of posts that were never answered, by key:
+	// those records may be in the target already.
+	BeginPayload(ctx context.Context, w Writer, keys []string) (map[string]string, error)
 	// Settle stores the outcomes of records and removes their intents in one
 	// transaction. The first outcome of a key stands, and keys that this run did
 	// not fetch are passed over.
-	Settle(ctx context.Context, run string, epoch, page int64, out []Settlement) error
+	Settle(ctx context.Context, w Writer, out []Settlement) error
 	// FinishPage marks the page written. It fails while records of it wait.
 	FinishPage(ctx context.Context, run string, epoch, page int64) (record.Counters, error)
 	// Progress returns the counters of a run so far, from its outcomes.

@@ -17,6 +17,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -148,6 +149,22 @@ func network(o Options) (*http.Transport, error) {
 	return t, nil
 }
 
+type counterKey struct{}
+
+// Counting returns a context whose calls are counted.
+func Counting(ctx context.Context) (context.Context, *atomic.Int64) {
+	n := &atomic.Int64{}
+	return context.WithValue(ctx, counterKey{}, n), n
+}
+
+type beforeKey struct{}
+
+// Before returns a context whose calls ask a function at the last moment, after
+// every wait, whether they may still be sent.
+func Before(ctx context.Context, ask func() error) context.Context {
+	return context.WithValue(ctx, beforeKey{}, ask)
+}
+
 // RoundTrip implements http.RoundTripper. Errors never hold a secret.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if !t.allowed(req.URL) {
@@ -157,6 +174,15 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	release, err := t.limiter.acquire(req.Context(), key)
 	if err != nil {
 		return nil, unsent(req, err)
+	}
+	if ask, ok := req.Context().Value(beforeKey{}).(func() error); ok {
+		if err := ask(); err != nil {
+			release()
+			return nil, unsent(req, err)
+		}
+	}
+	if n, ok := req.Context().Value(counterKey{}).(*atomic.Int64); ok {
+		n.Add(1)
 	}
 	ctx, cancel := context.WithTimeout(req.Context(), t.o.Timeout)
 	req = req.Clone(ctx)

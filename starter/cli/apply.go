@@ -103,13 +103,7 @@ func applyRevision(ctx context.Context, c client.Client, in contract.ApplyInput)
 }
 
 func printApplied(p view.Printer, res applied) {
-	for _, ch := range res.Checks {
-		if ch.OK {
-			p.Line("  %-12s %-18s %s", ch.Connection, ch.Capability, ch.Message)
-		} else {
-			p.Line("  %-12s %-18s FAILED: %s; %s", ch.Connection, ch.Capability, ch.Message, ch.Remedy)
-		}
-	}
+	printChecks(p, res.Checks)
 	for _, ch := range res.Schedules {
 		p.Line("  schedule     %-18s %s", ch.Name, ch.Done())
 		if ch.Held != "" {

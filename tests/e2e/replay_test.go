@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
 	historypb "go.temporal.io/api/history/v1"
+	"go.temporal.io/api/temporalproto"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
@@ -33,6 +34,7 @@ func (s *stack) replayAll() {
 	replayer := worker.NewWorkflowReplayer()
 	replayer.RegisterWorkflowWithOptions(workflows.SyncInventory, workflow.RegisterOptions{Name: contract.SyncInventory})
 	replayer.RegisterWorkflowWithOptions(workflows.ApplyConfig, workflow.RegisterOptions{Name: contract.ApplyConfig})
+	replayer.RegisterWorkflowWithOptions(workflows.Preflight, workflow.RegisterOptions{Name: contract.Preflight})
 	n := 0
 	s.eventually("runs are listed", func() error {
 		res, err := s.client.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{Namespace: s.namespace})
@@ -76,4 +78,24 @@ func postForm(url, body string) (int, error) {
 		return 0, err
 	}
 	return res.StatusCode, res.Body.Close()
+}
+
+// histories returns the histories of all workflows as they are exported.
+func (s *stack) histories() string {
+	s.t.Helper()
+	ctx := context.Background()
+	res, err := s.client.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{Namespace: s.namespace})
+	require.NoError(s.t, err)
+	var out strings.Builder
+	for _, e := range res.GetExecutions() {
+		it := s.client.GetWorkflowHistory(ctx, e.GetExecution().GetWorkflowId(), e.GetExecution().GetRunId(), false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+		for it.HasNext() {
+			ev, err := it.Next()
+			require.NoError(s.t, err)
+			text, err := temporalproto.CustomJSONMarshalOptions{}.Marshal(ev) // payloads in the clear
+			require.NoError(s.t, err)
+			out.Write(text)
+		}
+	}
+	return out.String()
 }

@@ -9,6 +9,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -17,6 +18,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -44,6 +47,9 @@ var shared struct {
 	cli      string // the temporal CLI
 }
 
+// sideBySide is how many tests run at a time unless the command line says so.
+const sideBySide = 8
+
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
@@ -54,8 +60,10 @@ func run(m *testing.M) int {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	shared.bin = dir
-	for name, pkg := range map[string]string{"qbridge-worker": "./worker", "qbridge-sim": "./tests/sim/cmd"} {
-		cmd := exec.Command("go", "build", "-o", filepath.Join(dir, name), pkg)
+	for name, args := range map[string][]string{
+		"qbridge-worker": {"./worker"}, "qbridge-worker-faults": {"-tags", "faults", "./worker"}, "qbridge-sim": {"./tests/sim/cmd"},
+	} {
+		cmd := exec.Command("go", append([]string{"build", "-o", filepath.Join(dir, name)}, args...)...)
 		cmd.Dir = root()
 		if out, err := cmd.CombinedOutput(); err != nil {
 			fmt.Fprintf(os.Stderr, "build %s: %v\n%s", name, err, out)
@@ -68,6 +76,10 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer stop()
+	flag.Parse()
+	if n := flag.Lookup("test.parallel"); n.Value.String() == strconv.Itoa(runtime.GOMAXPROCS(0)) {
+		_ = flag.Set("test.parallel", strconv.Itoa(sideBySide)) // they mostly wait
+	}
 	return m.Run()
 }
 
@@ -139,6 +151,8 @@ type stack struct {
 	url       string   // of the worker
 	mu        sync.Mutex
 	worker    *exec.Cmd
+	program   string // of the worker
+	temporal  string // address
 }
 
 type simulators struct {
@@ -160,7 +174,7 @@ type simulators struct {
 // newStack starts simulators with the given flags, a namespace, and a worker.
 func newStack(t *testing.T, simFlags ...string) *stack {
 	t.Helper()
-	s := &stack{t: t, dir: t.TempDir(), namespace: strings.ToLower(fmt.Sprintf("e2e-%d", time.Now().UnixNano()))}
+	s := &stack{t: t, dir: t.TempDir(), program: "qbridge-worker", temporal: shared.temporal, namespace: strings.ToLower(fmt.Sprintf("e2e-%d", time.Now().UnixNano()))}
 	out, err := exec.Command(shared.cli, "operator", "namespace", "create", "--address", shared.temporal, "--namespace", s.namespace, "--retention", "24h").CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	s.startSimulators(simFlags)
@@ -201,7 +215,7 @@ func (s *stack) dial() client.Client {
 	var c client.Client
 	s.eventually("connect to the namespace", func() error {
 		var err error
-		c, err = client.Dial(client.Options{HostPort: shared.temporal, Namespace: s.namespace, Logger: quiet()})
+		c, err = client.Dial(client.Options{HostPort: s.temporal, Namespace: s.namespace, Logger: quiet()})
 		return err
 	})
 	return c
@@ -254,7 +268,7 @@ func (s *stack) startWorker() {
 	s.t.Helper()
 	log, err := os.OpenFile(filepath.Join(s.dir, "worker.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	require.NoError(s.t, err)
-	cmd := exec.Command(filepath.Join(shared.bin, "qbridge-worker"))
+	cmd := exec.Command(filepath.Join(shared.bin, s.program))
 	cmd.Env, cmd.Stderr, cmd.Stdout = s.env, log, log
 	require.NoError(s.t, cmd.Start())
 	s.mu.Lock()
@@ -283,6 +297,25 @@ func (s *stack) stopWorker(sig syscall.Signal) {
 	_ = s.worker.Process.Signal(sig)
 	_ = s.worker.Wait()
 	s.worker = nil
+}
+
+// restart starts the worker again with more environment.
+func (s *stack) restart(env ...string) {
+	s.t.Helper()
+	s.stopWorker(syscall.SIGTERM)
+	s.env = append(s.env, env...)
+	s.startWorker()
+}
+
+// text reads a page.
+func (s *stack) text(url string) string {
+	s.t.Helper()
+	res, err := http.Get(url)
+	require.NoError(s.t, err)
+	defer func() { _ = res.Body.Close() }()
+	data, err := io.ReadAll(res.Body)
+	require.NoError(s.t, err)
+	return string(data)
 }
 
 // logged fails until the worker logged a message n times.
@@ -317,7 +350,7 @@ func (s *stack) cli(args ...string) (code int, stdout, stderr string) {
 		Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs, Now: time.Now, Patience: patience, HTTP: &http.Client{Timeout: patience}, DevFile: filepath.Join(s.dir, "none"),
 		Getenv: func(k string) string { return map[string]string{"QBRIDGE_URL": s.url, "USER": "tester"}[k] },
 		Dial: func(ctx context.Context, _ client.Options) (client.Client, error) {
-			return client.DialContext(ctx, client.Options{HostPort: shared.temporal, Namespace: s.namespace, Logger: quiet()})
+			return client.DialContext(ctx, client.Options{HostPort: s.temporal, Namespace: s.namespace, Logger: quiet()})
 		},
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)

@@ -79,18 +79,18 @@ func (b Bug) stagePage(w *world, in store.StagePage) store.StagePage {
 	return in
 }
 
-func (b Bug) beginPayload(ctx context.Context, s *gatedStore, run string, epoch, page int64, keys []string) error {
+func (b Bug) beginPayload(ctx context.Context, s *gatedStore, w store.Writer, keys []string) (map[string]string, error) {
 	switch b {
 	case IntentSkipped:
-		return nil
+		return nil, nil
 	case OutcomeEarly:
 		var out []store.Settlement
 		for _, k := range keys {
 			out = append(out, store.Settlement{Key: k, Outcome: record.Created, Digest: "early", Fresh: true})
 		}
-		return s.Store.Settle(ctx, run, epoch, page, out)
+		return nil, s.Store.Settle(ctx, w, out)
 	default:
-		return s.Store.BeginPayload(ctx, run, epoch, page, keys)
+		return s.Store.BeginPayload(ctx, w, keys)
 	}
 }
 

@@ -175,6 +175,18 @@ func (a *inventoryActs) QualysCount(ctx context.Context, in contract.CountInput)
 	})
 }
 
+func (a *inventoryActs) QualysPreflight(ctx context.Context, in contract.PreflightRunInput) (contract.PreflightResult, error) {
+	return attempts(ctx, a.dispatcher, in, func(p *process, ctx context.Context, in contract.PreflightRunInput) (contract.PreflightResult, error) {
+		return p.inventory.QualysPreflight(ctx, in)
+	})
+}
+
+func (a *writeActs) ServiceNowPreflight(ctx context.Context, in contract.PreflightRunInput) (contract.PreflightResult, error) {
+	return attempts(ctx, a.dispatcher, in, func(p *process, ctx context.Context, in contract.PreflightRunInput) (contract.PreflightResult, error) {
+		return p.write.ServiceNowPreflight(ctx, in)
+	})
+}
+
 func (a *inventoryActs) QualysFetchPage(ctx context.Context, in contract.FetchPageInput) (contract.PageRef, error) {
 	return attempts(ctx, a.dispatcher, in, func(p *process, ctx context.Context, in contract.FetchPageInput) (contract.PageRef, error) {
 		return p.inventory.QualysFetchPage(ctx, in)

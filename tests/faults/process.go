@@ -133,11 +133,20 @@ func (p *process) Reach(_ context.Context, at crash.Point) error {
 	return p.alive()
 }
 
-// RoundTrip is the process's way to the network.
+// gate holds the calls of a frozen process before the transport looks at the
+// time; what is on its way goes on.
+func (p *process) gate(next http.RoundTripper) http.RoundTripper {
+	return roundTripper(func(req *http.Request) (*http.Response, error) {
+		if err := p.alive(); err != nil {
+			return nil, err
+		}
+		return next.RoundTrip(req)
+	})
+}
+
+// RoundTrip is the process's way to the network. What a killed or frozen process
+// had sent arrives; it does not see the answer, or later.
 func (p *process) RoundTrip(req *http.Request) (*http.Response, error) {
-	if err := p.alive(); err != nil {
-		return nil, err
-	}
 	res, err := p.transport.RoundTrip(req)
 	if err == nil {
 		p.bug.below(res)
@@ -164,13 +173,13 @@ func (v *vendors) make(cfg *config.Config) {
 	w.check(err)
 	qc, err := qualys.New(qualys.Config{
 		Name: q.Name, APIURL: "http://" + qualysHost, GatewayURL: "http://" + qualysHost, Username: user, Password: password,
-		PageSize: w.plan.PageSize, Transport: v.p.bug.qualys(qt),
+		PageSize: w.plan.PageSize, Transport: v.p.gate(v.p.bug.qualys(qt)),
 	})
 	w.check(err)
 	st, err := transport.New(transport.Options{Name: s.Name, Base: v.p, Concurrency: serviceNowCalls, Secrets: []string{password}})
 	w.check(err)
 	sc, err := servicenow.New(servicenow.Config{
-		Name: s.Name, URL: "http://" + serviceNowHost, DiscoverySource: s.DiscoverySource, Transport: v.p.bug.serviceNow(st),
+		Name: s.Name, URL: "http://" + serviceNowHost, DiscoverySource: s.DiscoverySource, Transport: v.p.gate(v.p.bug.serviceNow(st)),
 		Auth: servicenow.Auth{Type: servicenow.AuthPassword, Username: user, Password: password, ClientID: user, ClientSecret: password},
 	})
 	w.check(err)
@@ -188,7 +197,9 @@ func (v *vendors) ServiceNow(context.Context, string, string) (*activities.Targe
 
 func (v *vendors) CheckQualys(context.Context, config.Qualys) []contract.Check { return nil }
 
-func (v *vendors) CheckServiceNow(context.Context, config.ServiceNow) []contract.Check { return nil }
+func (v *vendors) CheckServiceNow(context.Context, config.ServiceNow, []string) []contract.Check {
+	return nil
+}
 
 // temporalServer answers whether a run still is open.
 type temporalServer struct{ w *world }

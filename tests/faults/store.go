@@ -72,12 +72,16 @@ func (s *gatedStore) Staged(ctx context.Context, run string, page int64) ([]stor
 	return gated(s, func() ([]store.Record, error) { return s.Store.Staged(ctx, run, page) })
 }
 
-func (s *gatedStore) BeginPayload(ctx context.Context, run string, epoch, page int64, keys []string) error {
-	return gatedErr(s, func() error { return s.p.bug.beginPayload(ctx, s, run, epoch, page, keys) })
+func (s *gatedStore) TakePage(ctx context.Context, run string, epoch, page int64) (store.Writer, error) {
+	return gated(s, func() (store.Writer, error) { return s.Store.TakePage(ctx, run, epoch, page) })
 }
 
-func (s *gatedStore) Settle(ctx context.Context, run string, epoch, page int64, out []store.Settlement) error {
-	return gatedErr(s, func() error { return s.Store.Settle(ctx, run, epoch, page, s.p.bug.settle(ctx, s, out)) })
+func (s *gatedStore) BeginPayload(ctx context.Context, w store.Writer, keys []string) (map[string]string, error) {
+	return gated(s, func() (map[string]string, error) { return s.p.bug.beginPayload(ctx, s, w, keys) })
+}
+
+func (s *gatedStore) Settle(ctx context.Context, w store.Writer, out []store.Settlement) error {
+	return gatedErr(s, func() error { return s.Store.Settle(ctx, w, s.p.bug.settle(ctx, s, out)) })
 }
 
 func (s *gatedStore) FinishPage(ctx context.Context, run string, epoch, page int64) (record.Counters, error) {

@@ -28,6 +28,7 @@ func TestRecordedHistoriesReplay(t *testing.T) {
 			r := worker.NewWorkflowReplayer()
 			r.RegisterWorkflowWithOptions(workflows.SyncInventory, workflow.RegisterOptions{Name: contract.SyncInventory})
 			r.RegisterWorkflowWithOptions(workflows.ApplyConfig, workflow.RegisterOptions{Name: contract.ApplyConfig})
+			r.RegisterWorkflowWithOptions(workflows.Preflight, workflow.RegisterOptions{Name: contract.Preflight})
 			require.NoError(t, r.ReplayWorkflowHistoryFromJSONFile(nil, f),
 				"the workflow no longer replays a history of an earlier release: guard the change with workflow.GetVersion")
 		})

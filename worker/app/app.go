@@ -130,6 +130,7 @@ func (a *app) mainWorker(background context.Context) worker.Worker {
 	})
 	w.RegisterWorkflowWithOptions(workflows.SyncInventory, workflow.RegisterOptions{Name: contract.SyncInventory})
 	w.RegisterWorkflowWithOptions(workflows.ApplyConfig, workflow.RegisterOptions{Name: contract.ApplyConfig})
+	w.RegisterWorkflowWithOptions(workflows.Preflight, workflow.RegisterOptions{Name: contract.Preflight})
 	for _, s := range []any{a.acts.ledger, a.acts.config} {
 		w.RegisterActivityWithOptions(s, activity.RegisterOptions{})
 	}

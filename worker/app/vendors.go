@@ -23,7 +23,6 @@ import (
 	domainconfig "github.com/qbridge/qbridge/domain/config"
 	"github.com/qbridge/qbridge/worker/config"
 	"github.com/qbridge/qbridge/worker/telemetry"
-	"github.com/qbridge/qbridge/workflows/contract"
 )
 
 // vendorDomains may be dialled without being named in QBRIDGE_ALLOWED_HOSTS.
@@ -208,72 +207,6 @@ func (v *vendors) secret(out *string, s domainconfig.Secret) error {
 	}
 	*out = strings.TrimRight(string(data), "\r\n")
 	return nil
-}
-
-// CheckQualys implements activities.Vendors.
-func (v *vendors) CheckQualys(ctx context.Context, q domainconfig.Qualys) []contract.Check {
-	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
-	defer cancel()
-	src, err := v.source(q)
-	if err != nil {
-		return []contract.Check{failedCheck(q.Name, "settings", err, "")}
-	}
-	if err := src.Client.Authenticate(ctx); err != nil {
-		return []contract.Check{failedCheck(q.Name, "log in", err, remedyOf(err, "check the user name and password, and that the account may use the API"))}
-	}
-	checks := []contract.Check{{Connection: q.Name, Capability: "log in", OK: true, Message: "ok"}}
-	n, _, err := src.Client.Count(ctx, qualys.Query{})
-	if err != nil {
-		return append(checks, failedCheck(q.Name, "read assets", err, remedyOf(err, "check that the subscription has CSAM and the user may read assets")))
-	}
-	return append(checks, contract.Check{Connection: q.Name, Capability: "read assets", OK: true, Message: fmt.Sprintf("%d assets", n)})
-}
-
-// CheckServiceNow implements activities.Vendors.
-func (v *vendors) CheckServiceNow(ctx context.Context, s domainconfig.ServiceNow) []contract.Check {
-	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
-	defer cancel()
-	t, err := v.targetOf(s)
-	if err != nil {
-		return []contract.Check{failedCheck(s.Name, "settings", err, "")}
-	}
-	sources, _, err := t.Client.DiscoverySources(ctx)
-	if err != nil {
-		return []contract.Check{failedCheck(s.Name, "log in", err, remedyOf(err, "check the credentials, and that the user has the roles itil and rest_api_explorer or equal"))}
-	}
-	checks := []contract.Check{{Connection: s.Name, Capability: "log in", OK: true, Message: "ok"}}
-	if !slices.Contains(sources, s.DiscoverySource) {
-		return append(checks, contract.Check{
-			Connection: s.Name, Capability: "discovery source",
-			Message: fmt.Sprintf("%q is not a choice of cmdb_ci.discovery_source", s.DiscoverySource),
-			Remedy:  fmt.Sprintf("add it to sys_choice (table cmdb_ci, element discovery_source, value %s), or use one of %s", s.DiscoverySource, strings.Join(sources, ", ")),
-		})
-	}
-	return append(checks, contract.Check{Connection: s.Name, Capability: "discovery source", OK: true, Message: s.DiscoverySource})
-}
-
-// checkTimeout bounds the test of one connection.
-const checkTimeout = 20 * time.Second
-
-func failedCheck(connection, capability string, err error, remedy string) contract.Check {
-	return contract.Check{Connection: connection, Capability: capability, Message: err.Error(), Remedy: remedy}
-}
-
-// remedyOf tells what mends a vendor's error; unauthorized is the remedy for a
-// refused login.
-func remedyOf(err error, unauthorized string) string {
-	var q *qualys.Error
-	var s *servicenow.Error
-	var host *transport.HostNotAllowedError
-	switch {
-	case errors.As(err, &host):
-		return "add the host to QBRIDGE_ALLOWED_HOSTS of the worker"
-	case errors.As(err, &q) && q.Kind() == qualys.KindUnavailable, errors.As(err, &s) && s.Kind() == servicenow.KindUnavailable,
-		errors.As(err, &s) && s.Kind() == servicenow.KindUnknownOutcome:
-		return "check the address, the network and the proxy from the worker's machine"
-	default:
-		return unauthorized
-	}
 }
 
 // blockDigest identifies a connection's block.

@@ -27,6 +27,12 @@ type CheckLinksResult struct {
 	Plan *RunPlan `json:"plan,omitempty"`
 }
 
+// PreflightRunInput tests a connection of a run (activities QualysPreflight and
+// ServiceNowPreflight).
+type PreflightRunInput struct {
+	Plan RunPlan `json:"plan"`
+}
+
 // CountInput counts the assets of a run (activity QualysCount).
 type CountInput struct {
 	Plan RunPlan `json:"plan"`

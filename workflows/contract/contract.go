@@ -16,6 +16,7 @@ import (
 const (
 	SyncInventory = "SyncInventory"
 	ApplyConfig   = "ApplyConfig"
+	Preflight     = "Preflight"
 )
 
 // Update and query names.
@@ -48,6 +49,7 @@ type RunProgress struct {
 	// Calls counts vendor calls by system.
 	QualysCalls     int64 `json:"qualysCalls"`
 	ServiceNowCalls int64 `json:"serviceNowCalls"`
+	PreflightCalls  int64 `json:"preflightCalls,omitempty"` // to both, before the run began
 }
 
 // RunPlan is what the first activity of a run fixed.
@@ -70,6 +72,9 @@ type RunPlan struct {
 	// SkippedFor names the living holder of the lease; the run then completes as
 	// skipped.
 	SkippedFor string `json:"skippedFor,omitempty"`
+	// Preflight says that the run is the first of its revision, or follows a
+	// failed one: it tests both connections before it begins.
+	Preflight bool `json:"preflight,omitempty"`
 	// FailureRatio is the share of failed records from which a run fails.
 	FailureRatio float64 `json:"failureRatio"`
 	// Attributes says that the namespace knows our search attributes.
@@ -127,11 +132,29 @@ type Problem struct {
 	Remedy  string `json:"remedy,omitempty"`
 }
 
+// PreflightInput tests all connections of a configuration without storing it.
+type PreflightInput struct {
+	Document string `json:"document,omitempty"` // YAML; empty: the active revision
+}
+
+// PreflightResult is a test of connections. Problems are mistakes of the document.
+type PreflightResult struct {
+	Revision string    `json:"revision,omitempty"`
+	Problems []Problem `json:"problems,omitempty"`
+	Checks   []Check   `json:"checks"`
+	Calls    int64     `json:"calls"`
+}
+
 // Check is one line of a connection test.
 type Check struct {
 	Connection string `json:"connection"`
 	Capability string `json:"capability"`
 	OK         bool   `json:"ok"`
-	Message    string `json:"message"`
-	Remedy     string `json:"remedy,omitempty"`
+	// Warning marks a line that is not OK and yet stops nothing: only some
+	// assets suffer, or nothing can be known.
+	Warning bool `json:"warning,omitempty"`
+	// Transient marks a failure that may pass by itself.
+	Transient bool   `json:"transient,omitempty"`
+	Message   string `json:"message"`
+	Remedy    string `json:"remedy,omitempty"`
 }

@@ -33,6 +33,9 @@ func ParseQueue(queue string) (system, connection string, ok bool) {
 // ConfigWorkflowID is the id of the ApplyConfig workflow; one apply runs at a time.
 const ConfigWorkflowID = "config"
 
+// PreflightWorkflowID returns the workflow id of a test of connections.
+func PreflightWorkflowID(name string) string { return "preflight/" + name }
+
 const syncPrefix = "sync/"
 
 // SyncWorkflowID returns the workflow id of an inventory sync. A Temporal

@@ -10,6 +10,7 @@ import (
 
 	"github.com/qbridge/qbridge/activities/store"
 	"github.com/qbridge/qbridge/activities/store/sql"
+	"github.com/qbridge/qbridge/activities/store/storetest"
 	"github.com/qbridge/qbridge/domain/record"
 )
 
@@ -30,8 +31,8 @@ func BenchmarkSettlePage(b *testing.B) {
 		page, keys, out := f.stage(b, n)
 		n++
 		b.StartTimer()
-		require.NoError(b, f.s.BeginPayload(context.Background(), "r", f.run.Epoch, page.ID, keys))
-		require.NoError(b, f.s.Settle(context.Background(), "r", f.run.Epoch, page.ID, out))
+		require.NoError(b, storetest.Begin(context.Background(), f.s, "r", f.run.Epoch, page.ID, keys))
+		require.NoError(b, f.s.Settle(context.Background(), store.Writer{Run: "r", Epoch: f.run.Epoch, Page: page.ID}, out))
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/qbridge/qbridge/activities/store"
 	"github.com/qbridge/qbridge/activities/store/sql"
+	"github.com/qbridge/qbridge/activities/store/storetest"
 	"github.com/qbridge/qbridge/domain/record"
 )
 
@@ -101,10 +102,10 @@ func (l *life) write(n int, o *store.OpenedRun, fail ...int) step {
 			}
 			out = append(out, st)
 		}
-		if err := l.s.BeginPayload(ctx, l.run(n), o.Epoch, l.page.ID, keys); err != nil {
+		if err := storetest.Begin(ctx, l.s, l.run(n), o.Epoch, l.page.ID, keys); err != nil {
 			return err
 		}
-		return l.s.Settle(ctx, l.run(n), o.Epoch, l.page.ID, out)
+		return l.s.Settle(ctx, store.Writer{Run: l.run(n), Epoch: o.Epoch, Page: l.page.ID}, out)
 	}
 }
 

@@ -3,6 +3,8 @@ package sql
 import (
 	"context"
 	"database/sql"
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -10,16 +12,55 @@ import (
 	"github.com/qbridge/qbridge/domain/record"
 )
 
+// TakePage implements store.Ledger.
+func (s *Store) TakePage(ctx context.Context, run string, epoch, page int64) (store.Writer, error) {
+	w := store.Writer{Run: run, Epoch: epoch, Page: page}
+	err := s.inTx(ctx, "take page", func(t *tx) error {
+		if _, _, err := t.fence(ctx, run, epoch); err != nil {
+			return err
+		}
+		err := t.row(ctx, "UPDATE pages SET writer = writer + 1 WHERE id = ? RETURNING writer", page).Scan(&w.Attempt)
+		if errors.Is(err, sql.ErrNoRows) {
+			return fmt.Errorf("page %d: %w", page, store.ErrNotFound)
+		}
+		return err
+	})
+	return w, err
+}
+
+// writer fails when the run's lease or the page was taken over.
+func (t *tx) writer(ctx context.Context, w store.Writer) (schedule, target string, err error) {
+	if schedule, target, err = t.fence(ctx, w.Run, w.Epoch); err != nil || w.Attempt == 0 {
+		return schedule, target, err
+	}
+	var current int64
+	err = t.row(ctx, "SELECT writer FROM pages WHERE id = ?", w.Page).Scan(&current)
+	if err == nil && current != w.Attempt || errors.Is(err, sql.ErrNoRows) {
+		err = store.ErrStaleEpoch
+	}
+	return schedule, target, err
+}
+
 // BeginPayload implements store.Ledger. An intent that is still there was posted
 // and never answered: what was written before it is then no longer known.
-func (s *Store) BeginPayload(ctx context.Context, run string, epoch, page int64, keys []string) error {
-	return s.inTx(ctx, "store intent", func(t *tx) error {
-		schedule, target, err := t.fence(ctx, run, epoch)
+func (s *Store) BeginPayload(ctx context.Context, w store.Writer, keys []string) (map[string]string, error) {
+	var unanswered map[string]string
+	err := s.inTx(ctx, "store intent", func(t *tx) error {
+		unanswered = map[string]string{}
+		schedule, target, err := t.writer(ctx, w)
 		if err != nil {
 			return err
 		}
 		for part := range slices.Chunk(keys, chunk) {
-			list, args := in(part, schedule, target, page, run)
+			list, args := in(part, schedule, target, w.Page, w.Run)
+			if err := t.rows(ctx, func(r *sql.Rows) error {
+				var key, intent string
+				err := r.Scan(&key, &intent)
+				unanswered[key] = intent
+				return err
+			}, "SELECT key, intent FROM heads WHERE schedule = ? AND target = ? AND page = ? AND run = ? AND state = 'staged' AND intent <> '' AND key IN "+list, args...); err != nil {
+				return err
+			}
 			if _, err := t.exec(ctx, `UPDATE heads SET written_digest = CASE WHEN intent = '' THEN written_digest ELSE '' END, intent = payload_digest
 				WHERE schedule = ? AND target = ? AND page = ? AND run = ? AND state = 'staged' AND key IN `+list, args...); err != nil {
 				return err
@@ -27,16 +68,17 @@ func (s *Store) BeginPayload(ctx context.Context, run string, epoch, page int64,
 		}
 		return nil
 	})
+	return unanswered, err
 }
 
 // Settle implements store.Ledger.
-func (s *Store) Settle(ctx context.Context, run string, epoch, page int64, list []store.Settlement) error {
+func (s *Store) Settle(ctx context.Context, by store.Writer, list []store.Settlement) error {
 	return s.inTx(ctx, "settle payload", func(t *tx) error {
-		schedule, target, err := t.fence(ctx, run, epoch)
+		schedule, target, err := t.writer(ctx, by)
 		if err != nil {
 			return err
 		}
-		w := &settler{tx: t, schedule: schedule, target: target, run: run, page: page}
+		w := &settler{tx: t, schedule: schedule, target: target, run: by.Run, page: by.Page}
 		for part := range slices.Chunk(list, settleRows) {
 			if err := w.settle(ctx, part); err != nil {
 				return err

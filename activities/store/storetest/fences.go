@@ -69,7 +69,7 @@ func zombieReads(t *testing.T, s store.Store) {
 	// The epoch fences even a caller that names the living run.
 	_, err = s.FindPage(ctx, alive.id, dead.Epoch, dead.Enumeration, 0)
 	require.ErrorIs(t, err, store.ErrStaleEpoch)
-	require.ErrorIs(t, s.Settle(ctx, alive.id, dead.Epoch, p.ID, []store.Settlement{{Key: "corp/1", Outcome: record.Created}}), store.ErrStaleEpoch)
+	require.ErrorIs(t, s.Settle(ctx, store.Writer{Run: alive.id, Epoch: dead.Epoch, Page: p.ID}, []store.Settlement{{Key: "corp/1", Outcome: record.Created}}), store.ErrStaleEpoch)
 	_, err = s.FindPage(ctx, "nobody", 1, dead.Enumeration, 0)
 	require.ErrorIs(t, err, store.ErrNotFound)
 	adopted, err := s.FindPage(ctx, alive.id, alive.Epoch, alive.Enumeration, 0)
@@ -270,7 +270,7 @@ func detour(t *testing.T, s store.Store) {
 	written(t, s)
 	second := open(t, s, input("run-2"))
 	p := second.stage(0, 10, true, changed("corp/1"))
-	require.NoError(t, s.BeginPayload(ctx, second.id, second.Epoch, p.ID, []string{"corp/1"}))
+	require.NoError(t, Begin(ctx, s, second.id, second.Epoch, p.ID, []string{"corp/1"}))
 	second.close(store.RunFailed, false)
 	skipping := input("run-3")
 	skipping.Revision, skipping.RulesDigest = "r2", "rules-2"
@@ -294,9 +294,9 @@ func twoPosts(t *testing.T, s store.Store) {
 		in.Revision = fmt.Sprintf("r-post-%d", i)
 		run := open(t, s, in)
 		p := run.stage(0, 10, true, changed("corp/1"))
-		require.NoError(t, s.BeginPayload(ctx, run.id, run.Epoch, p.ID, []string{"corp/1"}))
+		require.NoError(t, Begin(ctx, s, run.id, run.Epoch, p.ID, []string{"corp/1"}))
 		if answered {
-			require.NoError(t, s.Settle(ctx, run.id, run.Epoch, p.ID, []store.Settlement{{Key: "corp/1", Outcome: record.Skipped, Reason: "conflict"}}))
+			require.NoError(t, s.Settle(ctx, store.Writer{Run: run.id, Epoch: run.Epoch, Page: p.ID}, []store.Settlement{{Key: "corp/1", Outcome: record.Skipped, Reason: "conflict"}}))
 		}
 		run.close(store.RunFailed, false)
 	}
@@ -371,7 +371,7 @@ func badKeys(t *testing.T, s store.Store) {
 	run := open(t, s, input("run-1"))
 	p := run.stage(0, 10, true, rec(bad))
 	require.EqualValues(t, 1, p.ToWrite)
-	require.NoError(t, s.BeginPayload(ctx, run.id, run.Epoch, p.ID, []string{bad}))
+	require.NoError(t, Begin(ctx, s, run.id, run.Epoch, p.ID, []string{bad}))
 	run.settle(p, record.Created, bad)
 	require.EqualValues(t, 1, run.finish(p).Created)
 }

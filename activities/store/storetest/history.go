@@ -222,7 +222,7 @@ func (m *machine) write() {
 		m.Skip("nothing waits")
 	}
 	keys = keys[:rapid.IntRange(1, len(keys)).Draw(m.T, "payload")]
-	require.NoError(m, m.s.BeginPayload(ctx, run.id, run.epoch, p.id, keys))
+	require.NoError(m, Begin(ctx, m.s, run.id, run.epoch, p.id, keys))
 	m.post(keys)
 	if m.chance(25, "lost answer") {
 		return
@@ -239,13 +239,13 @@ func (m *machine) write() {
 		}
 		out = append(out, st)
 	}
-	require.NoError(m, m.s.Settle(ctx, run.id, run.epoch, p.id, out))
+	require.NoError(m, m.s.Settle(ctx, store.Writer{Run: run.id, Epoch: run.epoch, Page: p.id}, out))
 	if m.chance(20, "again") { // its answer was lost, and the retry decided otherwise
 		again := slices.Clone(out)
 		for i := range again {
 			again[i].Outcome, again[i].Digest = record.Failed, ""
 		}
-		require.NoError(m, m.s.Settle(ctx, run.id, run.epoch, p.id, again))
+		require.NoError(m, m.s.Settle(ctx, store.Writer{Run: run.id, Epoch: run.epoch, Page: p.id}, again))
 	}
 	for _, st := range out {
 		m.settle(st)
@@ -352,8 +352,8 @@ func (m *machine) zombie() {
 	_, err = m.s.ClaimFailed(ctx, z.id, z.epoch, 5)
 	require.ErrorIs(m, err, store.ErrStaleEpoch)
 	for _, p := range m.pages() {
-		require.ErrorIs(m, m.s.BeginPayload(ctx, z.id, z.epoch, p.id, []string{k}), store.ErrStaleEpoch)
-		require.ErrorIs(m, m.s.Settle(ctx, z.id, z.epoch, p.id, []store.Settlement{{Key: k, Outcome: record.Created, Digest: "z", Fresh: true}}), store.ErrStaleEpoch)
+		require.ErrorIs(m, Begin(ctx, m.s, z.id, z.epoch, p.id, []string{k}), store.ErrStaleEpoch)
+		require.ErrorIs(m, m.s.Settle(ctx, store.Writer{Run: z.id, Epoch: z.epoch, Page: p.id}, []store.Settlement{{Key: k, Outcome: record.Created, Digest: "z", Fresh: true}}), store.ErrStaleEpoch)
 		_, err = m.s.FinishPage(ctx, z.id, z.epoch, p.id)
 		require.ErrorIs(m, err, store.ErrStaleEpoch)
 	}

@@ -76,6 +76,12 @@ type opened struct {
 	id string
 }
 
+// Begin announces a payload and drops the unanswered posts.
+func Begin(ctx context.Context, s store.Store, run string, epoch, page int64, keys []string) error {
+	_, err := s.BeginPayload(ctx, store.Writer{Run: run, Epoch: epoch, Page: page}, keys)
+	return err
+}
+
 func open(t *testing.T, s store.Store, in store.OpenRun) *opened {
 	t.Helper()
 	o, err := s.OpenRun(ctx, in)
@@ -106,7 +112,7 @@ func (o *opened) settle(p store.Page, outcome record.Outcome, keys ...string) {
 		}
 		list = append(list, s)
 	}
-	require.NoError(o.t, o.s.Settle(ctx, o.id, o.Epoch, p.ID, list))
+	require.NoError(o.t, o.s.Settle(ctx, store.Writer{Run: o.id, Epoch: o.Epoch, Page: p.ID}, list))
 }
 
 func (o *opened) finish(p store.Page) record.Counters {
@@ -204,8 +210,8 @@ func zombie(t *testing.T, s store.Store) {
 	alive := takeOver(t, s, "run-2", dead.Epoch)
 	_, err := s.StagePage(ctx, store.StagePage{Run: "run-1", Epoch: dead.Epoch, Enumeration: dead.Enumeration, CursorIn: 10})
 	require.ErrorIs(t, err, store.ErrStaleEpoch)
-	require.ErrorIs(t, s.BeginPayload(ctx, "run-1", dead.Epoch, p.ID, []string{"corp/1"}), store.ErrStaleEpoch)
-	require.ErrorIs(t, s.Settle(ctx, "run-1", dead.Epoch, p.ID, []store.Settlement{{Key: "corp/1", Outcome: record.Created}}), store.ErrStaleEpoch)
+	require.ErrorIs(t, Begin(ctx, s, "run-1", dead.Epoch, p.ID, []string{"corp/1"}), store.ErrStaleEpoch)
+	require.ErrorIs(t, s.Settle(ctx, store.Writer{Run: "run-1", Epoch: dead.Epoch, Page: p.ID}, []store.Settlement{{Key: "corp/1", Outcome: record.Created}}), store.ErrStaleEpoch)
 	_, err = s.FinishPage(ctx, "run-1", dead.Epoch, p.ID)
 	require.ErrorIs(t, err, store.ErrStaleEpoch)
 	_, err = s.CloseRun(ctx, store.CloseRun{ID: "run-1", Epoch: dead.Epoch, Status: store.RunCompleted, Complete: true})
@@ -384,7 +390,7 @@ func rulesChange(t *testing.T, s store.Store) {
 func intents(t *testing.T, s store.Store) {
 	first := open(t, s, input("run-1"))
 	p := first.stage(0, 10, true, rec("corp/1"), rec("corp/2"))
-	require.NoError(t, s.BeginPayload(ctx, first.id, first.Epoch, p.ID, []string{"corp/1", "corp/2"}))
+	require.NoError(t, Begin(ctx, s, first.id, first.Epoch, p.ID, []string{"corp/1", "corp/2"}))
 	first.settle(p, record.Created, "corp/2")
 	first.close(store.RunFailed, false)
 	in := input("run-2")
@@ -407,7 +413,7 @@ func postedIsNotUnchanged(t *testing.T, s store.Store) {
 	written(t, s)
 	second := open(t, s, input("run-2"))
 	p := second.stage(0, 10, true, changed("corp/1"))
-	require.NoError(t, s.BeginPayload(ctx, second.id, second.Epoch, p.ID, []string{"corp/1"}))
+	require.NoError(t, Begin(ctx, s, second.id, second.Epoch, p.ID, []string{"corp/1"}))
 	second.close(store.RunFailed, false) // nobody knows what is in the target
 	in := input("run-3")
 	in.Full, in.Revision = true, "r2"

@@ -166,8 +166,8 @@ func concurrency(t *testing.T, s store.Store) {
 				if !assertNoError(t, err) {
 					return
 				}
-				assertNoError(t, s.BeginPayload(ctx, in.ID, o.Epoch, page.ID, []string{key}))
-				assertNoError(t, s.Settle(ctx, in.ID, o.Epoch, page.ID, []store.Settlement{{Key: key, Outcome: record.Created, Digest: "d", Fresh: true}}))
+				assertNoError(t, Begin(ctx, s, in.ID, o.Epoch, page.ID, []string{key}))
+				assertNoError(t, s.Settle(ctx, store.Writer{Run: in.ID, Epoch: o.Epoch, Page: page.ID}, []store.Settlement{{Key: key, Outcome: record.Created, Digest: "d", Fresh: true}}))
 				_, err = s.FinishPage(ctx, in.ID, o.Epoch, page.ID)
 				assertNoError(t, err)
 			}
@@ -208,7 +208,7 @@ func longPage(t *testing.T, s store.Store) {
 	}
 	p := run.stage(0, 10, true, recs...)
 	require.EqualValues(t, 3000, p.ToWrite)
-	require.NoError(t, s.BeginPayload(ctx, run.id, run.Epoch, p.ID, keys))
+	require.NoError(t, Begin(ctx, s, run.id, run.Epoch, p.ID, keys))
 	run.settle(p, record.Created, keys...)
 	require.EqualValues(t, 3000, run.finish(p).Created)
 }

@@ -1,0 +1,88 @@
+//go:build faults
+
+package faults
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// contents is the CMDB as lines of text, without clocks and with names in place
+// of sys_ids, so that two of them can be compared by eye.
+type contents struct {
+	digest string
+	lines  []string
+}
+
+// clocks are columns in which equal CMDBs may differ.
+var clocks = []string{"sys_id", "sys_created_on", "sys_updated_on", "sys_created_by", "sys_updated_by", "sys_mod_count", "last_discovered", "first_discovered", "last_scan", "sys_tags"}
+
+func (w *world) contents() contents {
+	w.t.Helper()
+	out := contents{digest: w.digest()}
+	var d struct {
+		Classes map[string]int `json:"classes"`
+	}
+	w.control(http.MethodGet, serviceNowHost, "/_sim/digest", "", &d)
+	tables := append(slices.Sorted(maps.Keys(d.Classes)), "cmdb_rel_ci", "sys_object_source")
+	names := map[string]string{}
+	rows := map[string][]map[string]string{}
+	for _, t := range append(tables, "core_company") {
+		rows[t] = w.table(t, "")
+		for _, r := range rows[t] {
+			names[r["sys_id"]] = r["name"]
+		}
+	}
+	for _, t := range tables {
+		for _, r := range rows[t] {
+			if r["sys_class_name"] != "" && r["sys_class_name"] != t {
+				continue // listed with its own class
+			}
+			var cells []string
+			for _, c := range slices.Sorted(maps.Keys(r)) {
+				v := r[c]
+				if v == "" || slices.Contains(clocks, c) {
+					continue
+				}
+				if n, ok := names[v]; ok {
+					v = "→" + n
+				}
+				cells = append(cells, c+"="+v)
+			}
+			out.lines = append(out.lines, t+": "+strings.Join(cells, " "))
+		}
+	}
+	slices.Sort(out.lines)
+	return out
+}
+
+// equal compares two CMDBs and names the first lines that differ.
+func equal(want, got contents) error {
+	if want.digest == got.digest {
+		return nil
+	}
+	count := map[string]int{}
+	for _, l := range want.lines {
+		count[l]++
+	}
+	for _, l := range got.lines {
+		count[l]--
+	}
+	var diff []string
+	for _, l := range slices.Sorted(maps.Keys(count)) {
+		switch n := count[l]; {
+		case n > 0:
+			diff = append(diff, "- "+l)
+		case n < 0:
+			diff = append(diff, "+ "+l)
+		}
+	}
+	const shown = 12
+	if len(diff) > shown {
+		diff = append(diff[:shown], fmt.Sprintf("… and %d more lines", len(diff)-shown))
+	}
+	return fmt.Errorf("the CMDB is not what the reference makes of the same estate:\n%s", strings.Join(diff, "\n"))
+}
