@@ -23,13 +23,17 @@ build: ## build all programs into bin/
 	$(GO) build -o bin/qbridge-worker ./worker
 	$(GO) build -o bin/qbridge-sim ./tests/sim/cmd
 
-test: temporal ## unit, contract, replay and end-to-end tests on a real Temporal server
-	$(GO) test -tags faults -timeout 15m ./tests/faults
+# The results of the tests also go into a table of what was tried, row by row of
+# the fault matrix: var/reliability.md.
+test: temporal ## unit, contract, replay, fault and end-to-end tests on a real Temporal server
+	@rm -f var/reliability.json
+	@$(GO) build -o bin/reliability ./tests/reliability
+	set -o pipefail; $(GO) test -json -tags faults -timeout 15m ./tests/faults | bin/reliability var/reliability.md
 	@if [ -n "$$QBRIDGE_TEST_POSTGRES" ] || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then \
-	  deploy/postgres-test.sh $(GO) test -timeout 20m ./...; \
+	  set -o pipefail; deploy/postgres-test.sh $(GO) test -json -timeout 30m ./... | bin/reliability var/reliability.md; \
 	else \
 	  echo "the PostgreSQL suite does not run: install PostgreSQL, or set QBRIDGE_TEST_POSTGRES"; \
-	  $(GO) test -timeout 20m ./...; \
+	  set -o pipefail; $(GO) test -json -timeout 30m ./... | bin/reliability var/reliability.md; \
 	fi
 
 faults: ## play seeds of faults in virtual time (SEED=17 replays one, SEEDS=2000 plays many)
