@@ -85,30 +85,28 @@ func fields() map[string]Getter {
 		"riskScore":             func(v *View) string { return number(v.Asset.RiskScore) },
 		"criticality.score":     func(v *View) string { return number(v.Asset.CriticalityScore) },
 
-		"operatingSystem.osName":          func(v *View) string { return v.Asset.OS.Name },
-		"operatingSystem.fullName":        func(v *View) string { return v.Asset.OS.FullName },
-		"operatingSystem.category":        func(v *View) string { return v.Asset.OS.Category },
-		"operatingSystem.category1":       func(v *View) string { return v.Asset.OS.Category1 },
-		"operatingSystem.category2":       func(v *View) string { return v.Asset.OS.Category2 },
-		"operatingSystem.productName":     func(v *View) string { return v.Asset.OS.ProductName },
-		"operatingSystem.productFamily":   func(v *View) string { return v.Asset.OS.ProductFamily },
-		"operatingSystem.publisher":       func(v *View) string { return v.Asset.OS.Publisher },
-		"operatingSystem.edition":         func(v *View) string { return v.Asset.OS.Edition },
-		"operatingSystem.marketVersion":   func(v *View) string { return v.Asset.OS.MarketVersion },
-		"operatingSystem.version":         func(v *View) string { return v.Asset.OS.Version },
-		"operatingSystem.update":          func(v *View) string { return v.Asset.OS.Update },
-		"operatingSystem.architecture":    func(v *View) string { return v.Asset.OS.Architecture },
-		"operatingSystem.lifecycle.stage": func(v *View) string { return v.Asset.OS.Lifecycle.Stage },
+		"operatingSystem.osName":        func(v *View) string { return v.Asset.OS.Name },
+		"operatingSystem.fullName":      func(v *View) string { return v.Asset.OS.FullName },
+		"operatingSystem.category":      func(v *View) string { return v.Asset.OS.Category },
+		"operatingSystem.category1":     func(v *View) string { return v.Asset.OS.Category1 },
+		"operatingSystem.category2":     func(v *View) string { return v.Asset.OS.Category2 },
+		"operatingSystem.productName":   func(v *View) string { return v.Asset.OS.ProductName },
+		"operatingSystem.productFamily": func(v *View) string { return v.Asset.OS.ProductFamily },
+		"operatingSystem.publisher":     func(v *View) string { return v.Asset.OS.Publisher },
+		"operatingSystem.edition":       func(v *View) string { return v.Asset.OS.Edition },
+		"operatingSystem.marketVersion": func(v *View) string { return v.Asset.OS.MarketVersion },
+		"operatingSystem.version":       func(v *View) string { return v.Asset.OS.Version },
+		"operatingSystem.update":        func(v *View) string { return v.Asset.OS.Update },
+		"operatingSystem.architecture":  func(v *View) string { return v.Asset.OS.Architecture },
 
-		"hardware.fullName":        func(v *View) string { return v.Asset.Hardware.FullName },
-		"hardware.category":        func(v *View) string { return v.Asset.Hardware.Category },
-		"hardware.category1":       func(v *View) string { return v.Asset.Hardware.Category1 },
-		"hardware.category2":       func(v *View) string { return v.Asset.Hardware.Category2 },
-		"hardware.manufacturer":    func(v *View) string { return v.Asset.Hardware.Manufacturer },
-		"hardware.productName":     func(v *View) string { return v.Asset.Hardware.ProductName },
-		"hardware.productFamily":   func(v *View) string { return v.Asset.Hardware.ProductFamily },
-		"hardware.model":           func(v *View) string { return v.Asset.Hardware.Model },
-		"hardware.lifecycle.stage": func(v *View) string { return v.Asset.Hardware.Lifecycle.Stage },
+		"hardware.fullName":      func(v *View) string { return v.Asset.Hardware.FullName },
+		"hardware.category":      func(v *View) string { return v.Asset.Hardware.Category },
+		"hardware.category1":     func(v *View) string { return v.Asset.Hardware.Category1 },
+		"hardware.category2":     func(v *View) string { return v.Asset.Hardware.Category2 },
+		"hardware.manufacturer":  func(v *View) string { return v.Asset.Hardware.Manufacturer },
+		"hardware.productName":   func(v *View) string { return v.Asset.Hardware.ProductName },
+		"hardware.productFamily": func(v *View) string { return v.Asset.Hardware.ProductFamily },
+		"hardware.model":         func(v *View) string { return v.Asset.Hardware.Model },
 
 		"processor.description":    func(v *View) string { return v.Asset.Processor.Description },
 		"processor.speed":          func(v *View) string { return number(v.Asset.Processor.SpeedMHz) },
@@ -118,6 +116,7 @@ func fields() map[string]Getter {
 		"processor.threadsPerCore": func(v *View) string { return number(v.Asset.Processor.ThreadsPerCore) },
 	}
 	cloudFields(m)
+	detailFields(m)
 	cleanFields(m)
 	return m
 }
@@ -161,7 +160,7 @@ func cleanFields(m map[string]Getter) {
 
 // lists is the registry of lists, built like fields.
 func lists() map[string]List {
-	return map[string]List{
+	m := map[string]List{
 		"adapters": {Name: "adapters", Section: SectionInterfaces,
 			Len: func(v *View) int { return len(v.Clean.Adapters) },
 			fields: map[string]ElementGetter{
@@ -187,6 +186,8 @@ func lists() map[string]List {
 				"size": func(v *View, i int) string { return number(v.Asset.Volumes[i].Size) },
 			}},
 	}
+	detailLists(m)
+	return m
 }
 
 func number(n int64) string {

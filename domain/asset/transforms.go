@@ -12,8 +12,14 @@ const maxText = 255
 
 // Text removes control characters and surrounding space and cuts to 255
 // characters. Invalid UTF-8 is dropped.
-func Text(s string) string {
-	if clean(s) {
+func Text(s string) string { return TextTo(s, maxText) }
+
+// TextTo is Text with another limit in characters; a limit below one means 255.
+func TextTo(s string, limit int) string {
+	if limit < 1 {
+		limit = maxText
+	}
+	if len(s) <= limit && clean(s) {
 		return s
 	}
 	s = strings.ToValidUTF8(s, "")
@@ -24,8 +30,8 @@ func Text(s string) string {
 		return r
 	}, s)
 	s = strings.TrimSpace(s)
-	if utf8.RuneCountInString(s) > maxText {
-		s = strings.TrimSpace(string([]rune(s)[:maxText]))
+	if utf8.RuneCountInString(s) > limit {
+		s = strings.TrimSpace(string([]rune(s)[:limit]))
 	}
 	return s
 }

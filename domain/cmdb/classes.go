@@ -1,5 +1,10 @@
 package cmdb
 
+import (
+	"maps"
+	"slices"
+)
+
 // parents is the part of ServiceNow's class hierarchy that mappings refer to. A
 // class that is not listed counts as a direct child of cmdb_ci; an instance's
 // own hierarchy can be read from its CMDB Meta API.
@@ -40,6 +45,17 @@ var parents = map[string]string{
 	"cmdb_ci_ip_address":            "cmdb_ci",
 	"cmdb_ci_logical_datacenter":    "cmdb_ci",
 	"cmdb_ci_aws_datacenter":        "cmdb_ci_logical_datacenter",
+	"cmdb_ci_azure_datacenter":      "cmdb_ci_logical_datacenter",
+	"cmdb_ci_google_datacenter":     "cmdb_ci_logical_datacenter",
+	"cmdb_ci_availability_zone":     "cmdb_ci",
+	"cmdb_ci_network":               "cmdb_ci",
+	"cmdb_ci_cloud_subnet":          "cmdb_ci",
+	"cmdb_ci_compute_template":      "cmdb_ci",
+	"cmdb_ci_os_template":           "cmdb_ci",
+	"cmdb_ci_nic":                   "cmdb_ci",
+	"cmdb_ci_disk":                  "cmdb_ci",
+	"cmdb_ci_file_system":           "cmdb_ci",
+	"cmdb_ci_spkg":                  "cmdb_ci",
 	"cmdb_ci_cloud_service_account": "cmdb_ci",
 }
 
@@ -56,6 +72,11 @@ func IsA(class, ancestor string) bool {
 		class = parent
 	}
 	return false
+}
+
+// Classes returns the classes of the hierarchy, sorted.
+func Classes() []string {
+	return append(slices.Sorted(maps.Keys(parents)), "cmdb_ci")
 }
 
 // KnownClass reports whether a class stands in the hierarchy.

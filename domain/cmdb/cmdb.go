@@ -23,6 +23,9 @@ type Item struct {
 	Columns []Column `json:"cols,omitempty"`
 	// Lookup rows identify the item (serial numbers); they have no key.
 	Lookup []Row `json:"lookup,omitempty"`
+	// Related rows go with the item without identifying it (software instances);
+	// IRE fills their reference to the item.
+	Related []Row `json:"related,omitempty"`
 	// Section is the asset section this item came from; empty for the main CI.
 	Section string `json:"s,omitempty"`
 }
@@ -46,6 +49,30 @@ type Row struct {
 	// Host is the key of the item whose sys_id goes into HostColumn.
 	Host       string `json:"host,omitempty"`
 	HostColumn string `json:"hostCol,omitempty"`
+	// Key names the row within its record, so that one that vanished is known;
+	// lookup rows have none.
+	Key string `json:"k,omitempty"`
+	// Section is the toggle under which the row was mapped.
+	Section string `json:"s,omitempty"`
+	// Links are columns that hold the sys_id of other items of the record.
+	Links []Link `json:"links,omitempty"`
+}
+
+// Link asks for a column of a row to be filled with the sys_id of an item, by
+// the item's key.
+type Link struct {
+	Column string `json:"col"`
+	Item   string `json:"i"`
+}
+
+// Value returns the value of a column, or "".
+func (r *Row) Value(column string) string {
+	for k := range r.Columns {
+		if r.Columns[k].Name == column {
+			return r.Columns[k].Value
+		}
+	}
+	return ""
 }
 
 // Relation connects two items by their keys. Type is the exact cmdb_rel_type

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/qbridge/qbridge/domain/asset"
 	"github.com/qbridge/qbridge/domain/cmdb"
@@ -16,7 +17,18 @@ type Input struct {
 	Asset      *asset.Asset
 	Clean      *asset.Clean
 	Class      string
-	Sections   map[string]bool // toggles; a section that is not named is on
+	Sections   map[string]bool // toggles; a section that is not named is as the mapping says
+	// Plugins names what the instance has: "sam" is Software Asset Management.
+	Plugins map[string]bool
+	// Tables gives other names to tables of rows; "" says that the instance lacks
+	// the table, and its rows are left out.
+	Tables map[string]string
+	// Listed holds the lists that "where: {listed: …}" names, for example the
+	// names of tags below the parents that a schedule lists. A list that is
+	// missing lets nothing through.
+	Listed map[string]map[string]bool
+	// Columns is what the instance says about its columns; nil: nothing is known.
+	Columns cmdb.Schema
 }
 
 // plan is the part of a mapping that concerns one class.
@@ -68,75 +80,92 @@ func (m *Map) plan(class string) *plan {
 }
 
 // Apply maps one asset to the parts of its record. Equal input gives equal
-// parts; no two items share a key.
+// parts; no two items or rows share a key.
 func (m *Map) Apply(in Input) record.Parts {
 	p := m.plan(in.Class)
 	v := &asset.View{Asset: in.Asset, Clean: in.Clean}
-	main := cmdb.Item{
-		Key:   in.Connection + "/" + strconv.FormatInt(in.Asset.ID, 10),
-		Class: in.Class, Columns: values(p.columns, v, 0),
-	}
+	main := &cmdb.Item{Key: in.Connection + "/" + strconv.FormatInt(in.Asset.ID, 10), Class: in.Class}
+	b := builder{in: &in, view: v, main: main.Key, native: main, seen: map[string]bool{main.Key: true}, keys: map[string]string{"main": main.Key}}
+	main.Columns = b.values(main.Key, in.Class, p.columns, 0)
 	for _, l := range p.lookups {
 		if l.present(v) != "" {
-			main.Lookup = append(main.Lookup, cmdb.Row{Table: l.Table, Columns: values(l.columns, v, 0)})
+			main.Lookup = append(main.Lookup, cmdb.Row{Table: l.Table, Columns: b.values(main.Key, l.Table, l.columns, 0)})
 		}
 	}
-	b := builder{view: v, main: main.Key, seen: map[string]bool{main.Key: true}, keys: map[string]string{"main": main.Key}}
 	for _, r := range p.references {
+		if r.Section != "" && !m.on(r.Section, in.Sections) {
+			continue
+		}
 		if name := first(r.get, v); name != "" {
 			b.parts.References = append(b.parts.References, cmdb.Reference{Item: main.Key, Column: r.Column, Table: r.Table, Name: name, Create: r.Create})
 		}
 	}
 	for _, it := range p.items {
-		if on, set := in.Sections[it.Section]; set && !on {
-			continue
+		if m.on(it.Section, in.Sections) {
+			b.add(it)
 		}
-		b.add(it)
 	}
-	b.parts.Native = &main
+	b.parts.Native = main
 	b.parts.Complete = m.complete(in)
+	b.parts.UpdateOnly = slices.ContainsFunc(m.updateOnly, func(c condition) bool { return strings.EqualFold(c.get(v), c.Equals) })
 	return b.parts
 }
 
-// complete lists the mapped sections that the answer carried in full.
+// complete lists the mapped sections that the answer carried in full, by their
+// toggles.
 func (m *Map) complete(in Input) []string {
 	var out []string
 	for _, s := range in.Asset.Present {
-		if on, set := in.Sections[string(s)]; m.sections[s] && (!set || on) {
-			out = append(out, string(s))
+		for _, toggle := range m.toggles[s] {
+			if m.on(toggle, in.Sections) {
+				out = append(out, toggle)
+			}
 		}
 	}
 	return out
 }
 
-// builder collects the items of one record.
+// builder collects the parts of one record.
 type builder struct {
-	view  *asset.View
-	main  string
-	parts record.Parts
-	seen  map[string]bool   // keys
-	keys  map[string]string // name of a single item → key, for relations
+	in     *Input
+	view   *asset.View
+	main   string
+	native *cmdb.Item
+	parts  record.Parts
+	seen   map[string]bool   // keys
+	keys   map[string]string // name of a single item → key, for relations
 }
 
 func (b *builder) add(it *item) {
-	if !b.applies(it) {
+	table, ok := b.applies(it)
+	if !ok {
 		return
 	}
-	taken := map[string]bool{} // values of unique columns
+	var taken map[string]bool // values of unique columns
 	n := 1
 	if it.list != nil {
 		n = it.list.Len(b.view)
 	}
 	for i := range n {
-		key, ok := b.key(it, i)
+		if !b.wanted(it, i) {
+			continue
+		}
+		key, ok := b.key(it.key, i)
 		if !ok || b.seen[key] { // without its key values an item cannot be identified
 			continue
 		}
 		b.seen[key] = true
+		if it.Table != "" {
+			b.addRow(it, table, key, i)
+			continue
+		}
 		if it.list == nil {
 			b.keys[it.Name] = key
 		}
-		ci := cmdb.Item{Key: key, Class: it.Class, Columns: values(it.columns, b.view, i), Section: it.Section}
+		ci := cmdb.Item{Key: key, Class: it.Class, Columns: b.values(key, it.Class, it.columns, i), Section: it.Section}
+		if taken == nil {
+			taken = map[string]bool{}
+		}
 		it.tellApart(&ci, taken)
 		if it.Shared {
 			b.parts.Shared = append(b.parts.Shared, ci)
@@ -147,23 +176,66 @@ func (b *builder) add(it *item) {
 	}
 }
 
-// applies reports whether the asset has what the item is made of: its condition,
-// the values that identify it and the items that it depends on.
-func (b *builder) applies(it *item) bool {
-	if it.cond != nil && !strings.EqualFold(it.cond(b.view), it.If.Equals) {
-		return false
+// addRow adds a row that is not a CI. It goes with the main CI or stands alone.
+func (b *builder) addRow(it *item, table, key string, i int) {
+	row := cmdb.Row{Table: table, Columns: b.values(key, table, it.columns, i), Coalesce: it.By, Key: key, Section: it.Section}
+	if it.Host != "" {
+		row.Host, row.HostColumn = b.main, it.Host
 	}
-	for _, get := range it.needs {
-		if get(b.view) == "" {
-			return false
+	for k := range it.links {
+		if to, ok := b.key(it.links[k].key, i); ok && b.seen[to] {
+			row.Links = append(row.Links, cmdb.Link{Column: it.links[k].column, Item: to})
 		}
 	}
-	for _, r := range it.Relations {
-		if b.end(r.Parent, "self") == "" || b.end(r.Child, "self") == "" {
+	if it.Related {
+		b.native.Related = append(b.native.Related, row)
+		return
+	}
+	b.parts.Tables = append(b.parts.Tables, row)
+}
+
+// wanted reports whether an element of the item's list counts.
+func (b *builder) wanted(it *item, i int) bool {
+	for k := range it.where {
+		w := &it.where[k]
+		value := w.get.read(b.view, i)
+		switch {
+		case w.Listed != "" && !b.in.Listed[w.Listed][value]:
+			return false
+		case w.Equals != "" && !strings.EqualFold(value, w.Equals):
+			return false
+		case w.Not != "" && strings.EqualFold(value, w.Not):
 			return false
 		}
 	}
 	return true
+}
+
+// applies reports whether the asset has what the item is made of — its condition,
+// the values that identify it and the items that it depends on — and whether the
+// instance takes it; table is the name of a row's table there.
+func (b *builder) applies(it *item) (table string, ok bool) {
+	if it.cond != nil && !strings.EqualFold(it.cond(b.view), it.If.Equals) {
+		return "", false
+	}
+	if (it.Plugin != "" && !b.in.Plugins[it.Plugin]) || (it.Without != "" && b.in.Plugins[it.Without]) {
+		return "", false
+	}
+	for _, get := range it.needs {
+		if get(b.view) == "" {
+			return "", false
+		}
+	}
+	for k := range it.relations {
+		if b.end(it.relations[k].parent, "self") == "" || b.end(it.relations[k].child, "self") == "" {
+			return "", false
+		}
+	}
+	table = it.Table
+	if name, set := b.in.Tables[table]; set && table != "" {
+		return name, name != ""
+	}
+	return table, true
 }
 
 // tellApart makes the values of unique columns differ from those taken before,
@@ -192,26 +264,35 @@ func (it *item) tellApart(ci *cmdb.Item, taken map[string]bool) {
 // maxColumn is the length of ServiceNow's string columns, in characters.
 const maxColumn = 255
 
+// relate adds the relations of an item.
 func (b *builder) relate(it *item, self string) {
-	for _, r := range it.Relations {
-		parent, child := b.end(r.Parent, self), b.end(r.Child, self)
+	for k := range it.relations {
+		r := &it.relations[k]
+		parent, child := b.end(r.parent, self), b.end(r.child, self)
 		if parent != "" && child != "" {
-			b.parts.Relations = append(b.parts.Relations, cmdb.Relation{Parent: parent, Child: child, Type: r.Type})
+			b.parts.Relations = append(b.parts.Relations, cmdb.Relation{Parent: parent, Child: child, Type: r.kind})
 		}
 	}
 }
 
-func (b *builder) end(name, self string) string {
-	if name == "self" {
-		return self
+// end returns the key of the first of the named items that the record has.
+func (b *builder) end(names []string, self string) string {
+	for _, name := range names {
+		if name == "self" {
+			return self
+		}
+		if key := b.keys[name]; key != "" {
+			return key
+		}
 	}
-	return b.keys[name]
+	return ""
 }
 
-// key renders an item's key; every value in it must be there.
-func (b *builder) key(it *item, i int) (string, bool) {
+// key renders a key; every value in it must be there.
+func (b *builder) key(parts []keyPart, i int) (string, bool) {
 	var s strings.Builder
-	for _, p := range it.key {
+	for k := range parts {
+		p := &parts[k]
 		text := p.text
 		switch {
 		case p.main:
@@ -235,25 +316,66 @@ func (e elementOrAsset) read(v *asset.View, i int) string {
 }
 
 // values reads columns; those without a value are left out, because IRE never
-// lets an empty value overwrite one.
-func values(cols []column, v *asset.View, i int) []cmdb.Column {
+// lets an empty value overwrite one. What does not fit the target is cut or left
+// out, with a flag.
+func (b *builder) values(key, class string, cols []column, i int) []cmdb.Column {
 	out := make([]cmdb.Column, 0, len(cols))
+	described := b.in.Columns.Has(class)
 	for k := range cols {
 		c := &cols[k]
 		value := c.value
 		for _, g := range c.from {
-			if value = g.read(v, i); value != "" {
+			if value = g.read(b.view, i); value != "" {
 				break
 			}
 		}
 		if value != "" && c.apply != nil {
 			value = c.apply(value)
 		}
-		if value = asset.Text(value); value != "" {
+		if value == "" {
+			continue
+		}
+		if value = b.fit(key, class, c, value, described); value != "" {
 			out = append(out, cmdb.Column{Name: c.to, Value: value, Volatile: c.volatile})
 		}
 	}
 	return out
+}
+
+// fit cuts a value to its column and checks it against choices.
+func (b *builder) fit(key, class string, c *column, value string, described bool) string {
+	field := cmdb.Field{}
+	if described {
+		var known bool
+		if field, known = b.in.Columns.Field(class, c.to); !known {
+			b.flag(key, c.to, record.FlagNoColumn)
+			return ""
+		}
+	}
+	limit := field.Length
+	if limit < 1 {
+		limit = maxColumn
+	}
+	text := asset.TextTo(value, limit)
+	if len(text) < len(value) && len(value) > limit && utf8.RuneCountInString(value) > limit {
+		b.flag(key, c.to, record.FlagCut)
+	}
+	for _, choices := range [2][]string{c.Choices, field.Choices} {
+		if len(choices) == 0 || text == "" {
+			continue
+		}
+		k := slices.IndexFunc(choices, func(s string) bool { return strings.EqualFold(s, text) })
+		if k < 0 {
+			b.flag(key, c.to, record.FlagNoChoice)
+			return ""
+		}
+		text = choices[k]
+	}
+	return text
+}
+
+func (b *builder) flag(key, column, why string) {
+	b.parts.Flags = append(b.parts.Flags, record.Flag{Item: key, Column: column, Why: why})
 }
 
 func first(get []asset.Getter, v *asset.View) string {

@@ -28,7 +28,8 @@ func TestApplyLeavesOutItemsThatIRECouldNotIdentify(t *testing.T) {
 		{"no instance id leaves the instance out", func(a *asset.Asset) { a.Cloud.InstanceID = "" }, []string{"cmdb_ci_cloud_service_account", "cmdb_ci_aws_datacenter"}},
 		{"no region leaves the instance out, which needs a datacenter", func(a *asset.Asset) { a.Cloud.Region = "" }, []string{"cmdb_ci_cloud_service_account"}},
 		{"no account leaves everything out", func(a *asset.Asset) { a.Cloud.AccountID = "" }, nil},
-		{"another provider", func(a *asset.Asset) { a.Cloud.Provider = asset.CloudAzure }, nil},
+		{"another provider", func(a *asset.Asset) { a.Cloud.Provider = asset.CloudAzure }, []string{"cmdb_ci_vm_instance", "cmdb_ci_cloud_service_account", "cmdb_ci_azure_datacenter"}},
+		{"a provider without classes", func(a *asset.Asset) { a.Cloud.Provider = asset.CloudAlibaba }, nil},
 		{"no cloud", func(a *asset.Asset) { a.Cloud = asset.Cloud{} }, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -115,9 +116,9 @@ items:
     section: volumes
     for: [cmdb_ci_computer]
     list: volumes
-    class: cmdb_ci_network_adapter
+    class: cmdb_ci_file_system
     key: "{main}/vol/{name}"
-    columns: [{to: name, from: [name]}, {to: size_bytes, from: [size]}, {to: computer_name, from: [clean.name]}]
+    columns: [{to: name, from: [name]}, {to: size_bytes, from: [size]}, {to: label, from: [clean.name]}]
     relations: [{type: "Contains::Contained by", parent: main, child: self}]
 `)
 	p := apply(m, windowsServer(), "cmdb_ci_win_server")
@@ -126,7 +127,7 @@ items:
 	require.Len(t, p.Dependents, 1)
 	require.Equal(t, "corp/90001/vol/C:", p.Dependents[0].Key)
 	require.Equal(t, "500107862016", p.Dependents[0].Value("size_bytes"))
-	require.Equal(t, "fin-db-01", p.Dependents[0].Value("computer_name"), "an element may read a path of the asset")
+	require.Equal(t, "fin-db-01", p.Dependents[0].Value("label"), "an element may read a path of the asset")
 	require.Equal(t, []string{"volumes"}, p.Complete)
 
 	esx := apply(m, windowsServer(), "cmdb_ci_esx_server")
@@ -173,7 +174,7 @@ func TestUnusedSectionsAreNotAskedFor(t *testing.T) {
 	t.Parallel()
 	m := mustDefault(t)
 	require.NotContains(t, m.Unused(nil), asset.SectionInterfaces)
-	require.Contains(t, m.Unused(nil), asset.SectionSoftware, "nothing maps software yet")
+	require.Contains(t, m.Unused(nil), asset.SectionSoftware, "software is off until a schedule asks for it")
 	require.Contains(t, m.Unused(map[string]bool{"networkInterfaces": false}), asset.SectionInterfaces)
 }
 

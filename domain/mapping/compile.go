@@ -18,11 +18,8 @@ func compileItem(it Item, names, singles map[string]bool) (item, error) {
 	if it.Name == "" || names[it.Name] {
 		return c, fmt.Errorf("needs a name of its own")
 	}
-	if !cmdb.KnownClass(it.Class) {
-		return c, fmt.Errorf("unknown class %q", it.Class)
-	}
-	if len(it.For) == 0 {
-		return c, errNoClasses
+	if err := checkTarget(&it); err != nil {
+		return c, err
 	}
 	if it.List != "" {
 		l, ok := asset.LookupList(it.List)
@@ -51,17 +48,105 @@ func compileItem(it Item, names, singles map[string]bool) (item, error) {
 	if c.columns, err = compileColumns(it.Columns, c.list); err != nil {
 		return c, err
 	}
-	for _, r := range it.Relations {
-		for _, end := range []string{r.Parent, r.Child} {
+	if err = c.compileWhere(); err != nil {
+		return c, err
+	}
+	if err = c.compileLinks(); err != nil {
+		return c, err
+	}
+	return c, c.compileRelations(singles)
+}
+
+// checkTarget checks what an item becomes: a CI of a known class or a row.
+func checkTarget(it *Item) error {
+	switch {
+	case it.Table == "" && !cmdb.KnownClass(it.Class):
+		return fmt.Errorf("unknown class %q; did you mean %q?", it.Class, classify.Nearest(it.Class, cmdb.Classes()))
+	case it.Table != "" && (it.Class != "" || it.Shared || len(it.Relations) > 0):
+		return fmt.Errorf("a row of table %s has no class and no relations and is not shared", it.Table)
+	case it.Table == "" && (it.Host != "" || len(it.By) > 0 || it.Related || len(it.Links) > 0):
+		return fmt.Errorf("host, by, related and links are for rows: it needs a table instead of a class")
+	case it.Table != "" && !it.Related && it.Host == "" && len(it.By) == 0:
+		return fmt.Errorf("a row of table %s needs host or by: it is looked up before it is written", it.Table)
+	case len(it.For) == 0:
+		return errNoClasses
+	}
+	for _, by := range it.By {
+		if !slices.ContainsFunc(it.Columns, func(c Column) bool { return c.To == by }) {
+			return fmt.Errorf("by: the row has no column %q", by)
+		}
+	}
+	return knownColumns([]string{it.Class + it.Table}, it.Columns)
+}
+
+// knownColumns checks that one of the classes, or the table, has each column.
+func knownColumns(classes []string, cols []Column) error {
+	for _, c := range cols {
+		if err := knownColumn(classes, c.To); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func knownColumn(classes []string, name string) error {
+	if name == "" || slices.ContainsFunc(classes, func(class string) bool { return cmdb.KnownColumn(class, name) }) {
+		return nil
+	}
+	return fmt.Errorf("%s has no column %q; did you mean %q?", classes[0], name, classify.Nearest(name, cmdb.Columns(classes[0])))
+}
+
+func (c *item) compileWhere() error {
+	for _, w := range c.Where {
+		if c.list == nil {
+			return errors.New("where: only elements of a list can be chosen")
+		}
+		n := 0
+		for _, s := range []string{w.Equals, w.Not, w.Listed} {
+			if s != "" {
+				n++
+			}
+		}
+		if n != 1 {
+			return fmt.Errorf("where %q needs one of equals, not and listed", w.Path)
+		}
+		get, err := either(w.Path, c.list)
+		if err != nil {
+			return fmt.Errorf("where: %w", err)
+		}
+		c.where = append(c.where, where{Where: w, get: get})
+	}
+	return nil
+}
+
+func (c *item) compileLinks() error {
+	for _, l := range c.Links {
+		if err := knownColumn([]string{c.Table}, l.Column); err != nil {
+			return err
+		}
+		key, err := compileKey(l.Key, c.list)
+		if err != nil {
+			return fmt.Errorf("link %s: %w", l.Column, err)
+		}
+		c.links = append(c.links, link{column: l.Column, key: key})
+	}
+	return nil
+}
+
+func (c *item) compileRelations(singles map[string]bool) error {
+	for _, r := range c.Relations {
+		k := relation{kind: r.Type, parent: strings.Split(r.Parent, "|"), child: strings.Split(r.Child, "|")}
+		for _, end := range slices.Concat(k.parent, k.child) {
 			if end != "self" && end != "main" && !singles[end] {
-				return c, fmt.Errorf("relation %q names %q, which no single item before it has", r.Type, end)
+				return fmt.Errorf("relation %q names %q, which no single item before it has", r.Type, end)
 			}
 		}
 		if !strings.Contains(r.Type, "::") {
-			return c, fmt.Errorf("relation type %q is not of the form A::B", r.Type)
+			return fmt.Errorf("relation type %q is not of the form A::B", r.Type)
 		}
+		c.relations = append(c.relations, k)
 	}
-	return c, nil
+	return nil
 }
 
 // compileKey splits "{main}/nic/{mac}" into its parts.
@@ -103,7 +188,7 @@ func compileColumns(cols []Column, list *asset.List) ([]column, error) {
 		if c.To == "" || (c.Value == "") == (len(c.From) == 0) {
 			return nil, fmt.Errorf("column %q needs either from or value", c.To)
 		}
-		k := column{to: c.To, value: c.Value, volatile: c.Volatile, unique: c.Unique}
+		k := column{Column: c, to: c.To, value: c.Value, volatile: c.Volatile, unique: c.Unique}
 		if c.Unique && list == nil {
 			return nil, fmt.Errorf("column %s: only columns of a list can be unique", c.To)
 		}

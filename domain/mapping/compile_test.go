@@ -45,6 +45,17 @@ func TestMistakesInAMappingAreRefusedWithTheRemedy(t *testing.T) {
 		{"relation type without its halves", item("    key: '{main}/x'\n    relations: [{type: Owns, parent: main, child: self}]\n"), `is not of the form A::B`},
 		{"relation to a list", "items:\n  - {name: nic, for: [cmdb_ci], list: adapters, class: cmdb_ci_network_adapter, key: '{main}/{mac}'}\n" +
 			"  - {name: x, for: [cmdb_ci], class: cmdb_ci_ip_address, key: '{main}/x', relations: [{type: 'A::B', parent: nic, child: self}]}\n", `names "nic", which no single item`},
+		{"unknown column", "main: [{name: all, for: [cmdb_ci_server], columns: [{to: os_verson, from: [clean.os]}]}]", `cmdb_ci_server has no column "os_verson"; did you mean "os_version"?`},
+		{"reference with an unknown column", "references: [{column: manufacturr, for: [cmdb_ci], table: core_company, from: [clean.manufacturer]}]", `did you mean "manufacturer"?`},
+		{"item with an unknown column", item("    key: '{main}/x'\n    columns: [{to: netmusk, value: x}]\n"), `cmdb_ci_ip_address has no column "netmusk"; did you mean "netmask"?`},
+		{"choice outside a list", item("    key: '{main}/x'\n    where: [{path: clean.name, equals: x}]\n"), `only elements of a list can be chosen`},
+		{"choice with two conditions", item("    list: volumes\n    key: '{main}/{name}'\n    where: [{path: name, equals: x, not: y}]\n"), `needs one of equals, not and listed`},
+		{"row with a class", "items: [{name: x, for: [cmdb_ci], class: cmdb_ci_ip_address, table: u_t, key: '{main}/x', by: [u_a]}]", `a row of table u_t has no class`},
+		{"row that cannot be looked up", "items: [{name: x, for: [cmdb_ci], table: u_t, key: '{main}/x'}]", `needs host or by`},
+		{"row found by a column that it lacks", "items: [{name: x, for: [cmdb_ci], table: u_t, key: '{main}/x', by: [u_a]}]", `the row has no column "u_a"`},
+		{"links on a CI", item("    key: '{main}/x'\n    links: [{column: a, key: b}]\n"), `are for rows`},
+		{"link to an unknown column", "items: [{name: x, for: [cmdb_ci], table: cmdb_software_instance, host: installed_on, key: '{main}/x', links: [{column: softwar, key: 'a/b'}]}]", `did you mean "software"?`},
+		{"unknown path for updates only", "updateOnly: [{path: cloud.stat, equals: x}]", `updateOnly[0]: unknown path "cloud.stat"; did you mean "cloud.state"?`},
 		{"two items with one name", "items:\n  - {name: x, for: [cmdb_ci], class: cmdb_ci_ip_address, key: '{main}/x'}\n" +
 			"  - {name: x, for: [cmdb_ci], class: cmdb_ci_ip_address, key: '{main}/y'}\n", `items[1] x: needs a name of its own`},
 	} {

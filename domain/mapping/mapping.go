@@ -7,17 +7,12 @@ package mapping
 
 import (
 	"bytes"
-	"crypto/sha256"
 	_ "embed"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
-	"sync"
 
 	"github.com/goccy/go-yaml"
-
-	"github.com/qbridge/qbridge/domain/asset"
 )
 
 //go:embed default.yaml
@@ -25,6 +20,14 @@ var defaultDocument []byte
 
 // Document is a mapping as written.
 type Document struct {
+	// Off names sections that are off unless a schedule switches them on; On, in
+	// a later document, takes names off that list.
+	Off []string `yaml:"off"`
+	On  []string `yaml:"on"`
+	// UpdateOnly holds conditions under which a record may update a CI but never
+	// create one.
+	UpdateOnly []If `yaml:"updateOnly"`
+
 	Main       []Group     `yaml:"main"`
 	Lookups    []Lookup    `yaml:"lookups"`
 	References []Reference `yaml:"references"`
@@ -37,6 +40,7 @@ type Group struct {
 	For     []string `yaml:"for"`
 	Not     []string `yaml:"not"`
 	Columns []Column `yaml:"columns"`
+	Drop    bool     `yaml:"drop"` // in a later document: take the entry of this name out
 }
 
 // Column fills one column from the first of its paths that has a value.
@@ -49,6 +53,9 @@ type Column struct {
 	// Unique tells elements of a list apart: a value that an earlier element has
 	// too gets the end of the item's key appended, because IRE would merge them.
 	Unique bool `yaml:"unique"`
+	// Choices are the only values written; another is left out and flagged.
+	Choices []string `yaml:"choices"`
+	Drop    bool     `yaml:"drop"`
 }
 
 // Lookup adds a lookup row to main CIs, by which IRE identifies them.
@@ -58,18 +65,22 @@ type Lookup struct {
 	Table   string   `yaml:"table"`
 	If      string   `yaml:"if"` // the row exists when this path has a value
 	Columns []Column `yaml:"columns"`
+	Drop    bool     `yaml:"drop"`
 }
 
 // Reference fills a column with the sys_id of a row found by name.
 type Reference struct {
-	Column string   `yaml:"column"`
-	For    []string `yaml:"for"`
-	Table  string   `yaml:"table"`
-	From   []string `yaml:"from"`
-	Create bool     `yaml:"create"`
+	Section string   `yaml:"section"` // toggle; none: always on
+	Column  string   `yaml:"column"`
+	For     []string `yaml:"for"`
+	Table   string   `yaml:"table"`
+	From    []string `yaml:"from"`
+	Create  bool     `yaml:"create"`
+	Drop    bool     `yaml:"drop"`
 }
 
-// Item is a further CI of a record: a dependent, or an item shared by records.
+// Item is a further part of a record: a CI (a dependent, or shared by records)
+// when it has a class, a row that is not a CI when it has a table.
 type Item struct {
 	Name      string     `yaml:"name"`
 	Section   string     `yaml:"section"` // toggle
@@ -82,6 +93,32 @@ type Item struct {
 	Key       string     `yaml:"key"` // template: {main}, {path}
 	Columns   []Column   `yaml:"columns"`
 	Relations []Relation `yaml:"relations"`
+
+	Where   []Where `yaml:"where"`   // elements of the list that count
+	Plugin  string  `yaml:"plugin"`  // only where the instance has it
+	Without string  `yaml:"without"` // only where the instance lacks it
+
+	Table   string   `yaml:"table"`   // a row: of this table
+	Related bool     `yaml:"related"` // sent to IRE with the main CI; else looked up and written by itself
+	Host    string   `yaml:"host"`    // the row's column for the main CI's sys_id
+	By      []string `yaml:"by"`      // columns that identify the row, beside the host's
+	Links   []Link   `yaml:"links"`
+	Drop    bool     `yaml:"drop"`
+}
+
+// Where lets elements of a list through: those whose path equals a value, does
+// not equal it, or is in a list that the caller gives by name.
+type Where struct {
+	Path   string `yaml:"path"`
+	Equals string `yaml:"equals"`
+	Not    string `yaml:"not"`
+	Listed string `yaml:"listed"`
+}
+
+// Link fills a row's column with the sys_id of a shared item, by its key.
+type Link struct {
+	Column string `yaml:"column"`
+	Key    string `yaml:"key"`
 }
 
 // If is a condition on the asset.
@@ -91,70 +128,13 @@ type If struct {
 }
 
 // Relation connects the item ("self") with the main CI ("main") or another single
-// item by its name. Without that other item this one is left out, because IRE
+// item by its name; of several names, separated by "|", the first that the record
+// has. Without that other item this one is left out, because IRE
 // refuses a dependent item whose host is missing.
 type Relation struct {
 	Type   string `yaml:"type"`
 	Parent string `yaml:"parent"`
 	Child  string `yaml:"child"`
-}
-
-// Map is a compiled mapping. It is safe for concurrent use.
-type Map struct {
-	main       []group
-	lookups    []lookup
-	references []reference
-	items      []item
-	digest     string
-	sections   map[asset.Section]bool
-	plans      sync.Map // class → *plan
-}
-
-type group struct {
-	Group
-	columns []column
-}
-
-// column reads one value: a constant, or the first path with a value.
-type column struct {
-	to       string
-	value    string
-	from     []elementOrAsset
-	apply    func(string) string
-	volatile bool
-	unique   bool
-}
-
-type elementOrAsset struct {
-	elem  asset.ElementGetter
-	plain asset.Getter
-}
-
-type lookup struct {
-	Lookup
-	present asset.Getter
-	columns []column
-}
-
-type reference struct {
-	Reference
-	get []asset.Getter
-}
-
-type item struct {
-	Item
-	cond    asset.Getter
-	needs   []asset.Getter
-	list    *asset.List
-	key     []keyPart
-	columns []column
-}
-
-// keyPart is literal text, the main CI's key, or a value.
-type keyPart struct {
-	text string
-	main bool
-	get  elementOrAsset
 }
 
 // Default returns the compiled default mapping.
@@ -173,85 +153,4 @@ func Parse(name string, data []byte) (*Document, error) {
 		return nil, fmt.Errorf("mapping: %s: %w", name, err)
 	}
 	return &d, nil
-}
-
-// Compile checks a document and compiles it. Errors name the part, the path or
-// transform that is unknown, and the nearest valid one.
-func Compile(d *Document) (*Map, error) {
-	raw, err := yaml.Marshal(d)
-	if err != nil {
-		return nil, fmt.Errorf("mapping: digest: %w", err)
-	}
-	sum := sha256.Sum256(raw)
-	m := &Map{digest: hex.EncodeToString(sum[:16]), sections: map[asset.Section]bool{}}
-	for i, g := range d.Main {
-		cols, err := compileColumns(g.Columns, nil)
-		if err == nil && len(g.For) == 0 {
-			err = errNoClasses
-		}
-		if err != nil {
-			return nil, fmt.Errorf("mapping: main[%d] %s: %w", i, g.Name, err)
-		}
-		m.main = append(m.main, group{Group: g, columns: cols})
-	}
-	for i, l := range d.Lookups {
-		c := lookup{Lookup: l}
-		if c.present, err = getter(l.If); err == nil {
-			c.columns, err = compileColumns(l.Columns, nil)
-		}
-		if err == nil && len(l.For) == 0 {
-			err = errNoClasses
-		}
-		if err != nil {
-			return nil, fmt.Errorf("mapping: lookups[%d] %s: %w", i, l.Name, err)
-		}
-		m.lookups = append(m.lookups, c)
-	}
-	for i, r := range d.References {
-		c := reference{Reference: r}
-		if c.get, err = getters(r.From); err == nil && len(r.For) == 0 {
-			err = errNoClasses
-		}
-		if err != nil {
-			return nil, fmt.Errorf("mapping: references[%d] %s: %w", i, r.Column, err)
-		}
-		m.references = append(m.references, c)
-	}
-	names, singles := map[string]bool{"self": true, "main": true}, map[string]bool{}
-	for i := range d.Items {
-		c, err := compileItem(d.Items[i], names, singles)
-		if err != nil {
-			return nil, fmt.Errorf("mapping: items[%d] %s: %w", i, d.Items[i].Name, err)
-		}
-		names[c.Name], singles[c.Name] = true, c.list == nil
-		if c.list != nil {
-			m.sections[c.list.Section] = true
-		}
-		m.items = append(m.items, c)
-	}
-	return m, nil
-}
-
-// errNoClasses refuses a part that no class would ever use.
-var errNoClasses = errors.New(`needs classes: "for: [cmdb_ci]" means all`)
-
-// Digest changes when the mapping changes.
-func (m *Map) Digest() string { return m.digest }
-
-// optional are the sections that Qualys can leave out of an answer and that are
-// expensive; the others cost nothing.
-var optional = []asset.Section{
-	asset.SectionSoftware, asset.SectionOpenPorts, asset.SectionVolumes, asset.SectionServices, asset.SectionAccounts, asset.SectionInterfaces,
-}
-
-// Unused returns the expensive sections that nothing maps or that a toggle
-// switched off, so that Qualys is not asked for them.
-func (m *Map) Unused(toggles map[string]bool) []asset.Section {
-	var out []asset.Section
-	for _, s := range optional {
-		if on, set := toggles[string(s)]; !m.sections[s] || (set && !on) {
-			out = append(out, s)
-		}
-	}
-	return out
 }

@@ -11,6 +11,24 @@ type Policy struct {
 	Existing  string // config.Existing…
 }
 
+// For returns the policy for one record: a record that may only update never
+// creates, whatever the schedule's operation. Under "create" nothing is written.
+func (p Policy) For(parts *record.Parts) Policy {
+	if parts != nil && parts.UpdateOnly && p.Operation == config.OperationCreateAndUpdate {
+		p.Operation = config.OperationUpdate
+	}
+	return p
+}
+
+// Refuses returns the reason for not writing a record at all under the policy,
+// whatever is known about its CI, or "".
+func (p Policy) Refuses(parts *record.Parts) string {
+	if parts != nil && parts.UpdateOnly && p.Operation == config.OperationCreate {
+		return SkipTerminated
+	}
+	return ""
+}
+
 // Match is what is known about a record's main CI in the target.
 type Match int
 
@@ -39,6 +57,8 @@ const (
 	SkipProtected = "existing CI is protected (existing: metadata-only)"
 	SkipExists    = "exists already (operation: create)"
 	SkipNoMatch   = "no match (operation: update)"
+	// SkipTerminated is for records that may only update.
+	SkipTerminated = "terminated instances are never created"
 )
 
 // Choose decides whether a record may be written. ask means that the target

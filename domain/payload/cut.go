@@ -1,7 +1,6 @@
 package payload
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"sort"
@@ -78,12 +77,13 @@ func payloadSize(records []Input, l Limits) int {
 // size counts the items that a record brings into a payload; stubs of shared
 // items count once per record, which errs on the safe side.
 func size(r *Input) int {
-	return 1 + len(r.Parts.Dependents) + len(r.Parts.Shared)
+	// A shared item that only a row's link names has no stub: each stub has a relation.
+	return 1 + len(r.Parts.Dependents) + min(len(r.Parts.Shared), len(r.Parts.Relations))
 }
 
 // weight estimates the bytes of a record in a payload.
 func weight(r *Input) int {
-	n := itemWeight(r.Parts.Native) + 120*len(r.Parts.Shared) + 90*len(r.Parts.Relations)
+	n := itemWeight(r.Parts.Native) + 120*min(len(r.Parts.Shared), len(r.Parts.Relations)) + 90*len(r.Parts.Relations)
 	for i := range r.Parts.Dependents {
 		n += itemWeight(&r.Parts.Dependents[i])
 	}
@@ -98,9 +98,14 @@ func itemWeight(it *cmdb.Item) int {
 	for _, c := range it.Columns {
 		n += len(c.Name) + len(c.Value) + 8
 	}
-	for _, row := range it.Lookup {
-		n += 60 + len(row.Table)
-		for _, c := range row.Columns {
+	return n + rowsWeight(it.Lookup) + rowsWeight(it.Related)
+}
+
+func rowsWeight(rows []cmdb.Row) int {
+	n := 0
+	for i := range rows {
+		n += 60 + len(rows[i].Table) + 50*len(rows[i].Links)
+		for _, c := range rows[i].Columns {
 			n += len(c.Name) + len(c.Value) + 8
 		}
 	}
@@ -178,7 +183,9 @@ func (p *Payload) add(r *Input, shared SharedIDs, refs Resolved) {
 		at[it.Key] = len(p.Items)
 		p.Items = append(p.Items, it)
 	}
-	put(Item{Item: withReferences(*r.Parts.Native, r.Parts.References, refs), Owner: r.Key, Role: RoleMain})
+	main := withReferences(*r.Parts.Native, r.Parts.References, refs)
+	main.Related = withLinks(main.Related, shared)
+	put(Item{Item: main, Owner: r.Key, Role: RoleMain})
 	touched := touchedShared(r.Parts)
 	for i := range r.Parts.Shared {
 		s := &r.Parts.Shared[i]
@@ -240,54 +247,6 @@ func withReferences(it cmdb.Item, list []cmdb.Reference, refs Resolved) cmdb.Ite
 	}
 	it.Columns = cols
 	return it
-}
-
-// SharedPayload returns one payload with all shared items of the records that
-// the target does not know yet, together with what they depend on: parents that
-// are known go in as stubs. It returns nil when all are known. Where records
-// disagree about a shared item, the record with the smallest key is taken.
-func SharedPayload(records []Input, known SharedIDs) *Payload {
-	records = byKey(records)
-	p := &Payload{ID: "shared"}
-	at := map[string]int{}
-	var items []cmdb.Item
-	relations := map[cmdb.Relation]bool{}
-	missing := false
-	for i := range records {
-		keys := map[string]bool{}
-		for _, s := range records[i].Parts.Shared {
-			keys[s.Key] = true
-			if !slices.ContainsFunc(items, func(it cmdb.Item) bool { return it.Key == s.Key }) {
-				items = append(items, s)
-				missing = missing || known[s.Key] == ""
-			}
-		}
-		for _, r := range records[i].Parts.Relations {
-			if keys[r.Parent] && keys[r.Child] {
-				relations[r] = true
-			}
-		}
-	}
-	if !missing {
-		return nil
-	}
-	sort.Slice(items, func(i, j int) bool { return items[i].Key < items[j].Key })
-	for _, it := range items {
-		at[it.Key] = len(p.Items)
-		if id := known[it.Key]; id != "" {
-			p.Items = append(p.Items, Item{Item: cmdb.Item{Key: it.Key, Class: it.Class}, SysID: id, Role: RoleShared})
-			continue
-		}
-		p.Items = append(p.Items, Item{Item: it, Role: RoleShared})
-	}
-	for r := range relations {
-		p.Relations = append(p.Relations, Relation{Parent: at[r.Parent], Child: at[r.Child], Type: r.Type})
-	}
-	sort.Slice(p.Relations, func(i, j int) bool {
-		a, b := p.Relations[i], p.Relations[j]
-		return cmp.Or(cmp.Compare(a.Parent, b.Parent), cmp.Compare(a.Child, b.Child), cmp.Compare(a.Type, b.Type)) < 0
-	})
-	return p
 }
 
 // Records returns the keys of the records in the payload, in order.

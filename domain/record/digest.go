@@ -31,22 +31,18 @@ func canonical(p *Parts) *Parts {
 		Shared:     stableItems(p.Shared),
 		Relations:  append([]cmdb.Relation(nil), p.Relations...),
 		References: append([]cmdb.Reference(nil), p.References...),
-		Tables:     make([]cmdb.Row, len(p.Tables)),
+		Tables:     stableRows(p.Tables),
+		UpdateOnly: p.UpdateOnly,
 	}
 	if p.Native != nil {
 		n := stableItem(*p.Native)
 		out.Native = &n
-	}
-	for i, r := range p.Tables {
-		r.Columns = stableColumns(r.Columns)
-		out.Tables[i] = r
 	}
 	sort.Slice(out.Relations, func(i, j int) bool { return relationLess(out.Relations[i], out.Relations[j]) })
 	sort.Slice(out.References, func(i, j int) bool {
 		a, b := out.References[i], out.References[j]
 		return a.Item+"\x00"+a.Column < b.Item+"\x00"+b.Column
 	})
-	sortByJSON(out.Tables)
 	return out
 }
 
@@ -61,14 +57,18 @@ func stableItems(items []cmdb.Item) []cmdb.Item {
 
 func stableItem(it cmdb.Item) cmdb.Item {
 	it.Columns = stableColumns(it.Columns)
-	rows := make([]cmdb.Row, len(it.Lookup))
-	for i, r := range it.Lookup {
+	it.Lookup, it.Related = stableRows(it.Lookup), stableRows(it.Related)
+	return it
+}
+
+func stableRows(list []cmdb.Row) []cmdb.Row {
+	rows := make([]cmdb.Row, len(list))
+	for i, r := range list {
 		r.Columns = stableColumns(r.Columns)
 		rows[i] = r
 	}
 	sortByJSON(rows)
-	it.Lookup = rows
-	return it
+	return rows
 }
 
 func stableColumns(cols []cmdb.Column) []cmdb.Column {

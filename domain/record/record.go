@@ -35,7 +35,26 @@ type Parts struct {
 	// Complete lists the sections whose content is complete, so that what is
 	// missing from them may be retired.
 	Complete []string `json:"complete,omitempty"`
+	// UpdateOnly says that the record may change a CI that is there but must not
+	// create one: a terminated cloud instance gets its last state, no more.
+	UpdateOnly bool `json:"updateOnly,omitempty"`
+	// Flags tell what could not be written as it was reported.
+	Flags []Flag `json:"flags,omitempty"`
 }
+
+// Flag is a value that was changed or left out to fit the target.
+type Flag struct {
+	Item   string `json:"i"` // key of the item or row
+	Column string `json:"col"`
+	Why    string `json:"why"`
+}
+
+// Reasons of flags.
+const (
+	FlagCut      = "cut to the column's length"
+	FlagNoChoice = "not a value of the column's choice list"
+	FlagNoColumn = "the target has no such column"
+)
 
 // State is where a record stands between staging and its outcome.
 type State string
