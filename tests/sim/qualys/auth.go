@@ -42,7 +42,7 @@ func (s *Server) auth(w http.ResponseWriter, r *http.Request) {
 		s.spring(w, r, http.StatusBadRequest, "Malformed form")
 		return
 	}
-	user, known := s.users[form.Get("username")]
+	user, known := s.users.get(form.Get("username"))
 	right := known && hmac.Equal([]byte(user.Password), []byte(form.Get("password")))
 	// token=true is documented as required and public clients live without it; token=false asks for something else.
 	if !right || form.Get("token") == "false" {
@@ -81,11 +81,13 @@ type claims struct {
 	Serial   int64    `json:"jti"`
 }
 
-func (t *tokens) issue(user string) string {
+func (t *tokens) issue(user string) string { return t.issueFor(user, t.lifetime) }
+
+func (t *tokens) issueFor(user string, lifetime time.Duration) string {
 	now := t.now()
 	body, _ := json.Marshal(claims{
 		Subject: user, Issuer: "qas", UserType: "fo", Modules: []string{"VM", "GAV", "CSAM"},
-		Issued: now.Unix(), Expires: now.Add(t.lifetime).Unix(), Serial: t.serial.Add(1),
+		Issued: now.Unix(), Expires: now.Add(lifetime).Unix(), Serial: t.serial.Add(1),
 	})
 	head := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"HS512"}`))
 	signed := head + "." + base64.RawURLEncoding.EncodeToString(body)
@@ -135,7 +137,7 @@ func (s *Server) guarded(h http.HandlerFunc) http.HandlerFunc {
 		if bearer {
 			name, v = s.tokens.check(token)
 		}
-		user, known := s.users[name]
+		user, known := s.users.get(name)
 		switch {
 		case v == expired:
 			control.WriteJSON(w, http.StatusUnauthorized, struct {
@@ -147,7 +149,7 @@ func (s *Server) guarded(h http.HandlerFunc) http.HandlerFunc {
 		case v == invalid || !known:
 			s.spring(w, r, http.StatusUnauthorized, "Not authenticated")
 			return
-		case user.NoModule:
+		case !user.mayCall(r.URL.Path):
 			s.spring(w, r, http.StatusForbidden, "Access Denied")
 			return
 		}

@@ -50,11 +50,12 @@ func ParseLimits(text string) (Limits, error) {
 
 // limiter checks calls: concurrency first, then the rolling window (API limits guide). Each endpoint counts apart.
 type limiter struct {
-	limits Limits
-	now    func() time.Time
+	now func() time.Time
 
-	mu    sync.Mutex
-	gates map[string]*gate
+	mu     sync.Mutex
+	limits Limits
+	form   Choice
+	gates  map[string]*gate
 }
 
 type gate struct {
@@ -71,10 +72,26 @@ type admission struct {
 	remaining int
 	wait      int
 	first     bool
+	// running is the number of other calls on their way, crowded that they are the reason of a refusal.
+	running int
+	crowded bool
 }
 
 func newLimiter(l Limits, now func() time.Time) *limiter {
 	return &limiter{limits: l, now: now, gates: map[string]*gate{}}
+}
+
+// set changes the limits and the form of a 429 while calls go on.
+func (l *limiter) set(limits Limits, form Choice) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.limits, l.form = limits, form
+}
+
+func (l *limiter) settings() (Limits, Choice) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.limits, l.form
 }
 
 func (l *limiter) reset() {
@@ -98,10 +115,11 @@ func (l *limiter) enter(endpoint string) (done func(), a admission) {
 	for len(g.calls) > 0 && now.Sub(g.calls[0]) >= l.limits.Window {
 		g.calls = g.calls[1:]
 	}
+	a.running = g.running
 	a.remaining = max(0, l.limits.Calls-len(g.calls))
 	switch {
 	case l.limits.Concurrency > 0 && g.running >= l.limits.Concurrency:
-		a.wait = 1
+		a.wait, a.crowded = 1, true
 	case l.limits.Calls > 0 && len(g.calls) >= l.limits.Calls:
 		left := l.limits.Window - now.Sub(g.calls[0])
 		a.wait = max(1, int((left+time.Second-1)/time.Second))
@@ -128,12 +146,12 @@ func (l *limiter) enter(endpoint string) (done func(), a admission) {
 
 // limitHeaders writes the gateway's headers; it has none about concurrency.
 func (s *Server) limitHeaders(w http.ResponseWriter, a admission) {
-	l := s.opts.Limits
+	l, form := s.limiter.settings()
 	if l.Calls == 0 && a.ok {
 		return
 	}
 	h := w.Header()
-	if !a.ok && s.opts.Blocked == BlockedEmptyHeaders {
+	if !a.ok && form == BlockedEmptyHeaders {
 		h.Set("X-RateLimit-Limit", "")
 		h.Set("X-RateLimit-Remaining", "")
 		h.Set("X-RateLimit-Reset", strconv.Itoa(a.wait))
@@ -144,14 +162,14 @@ func (s *Server) limitHeaders(w http.ResponseWriter, a admission) {
 		h.Set("X-RateLimit-Window-Sec", strconv.Itoa(int(l.Window/time.Second)))
 		h.Set("X-RateLimit-Remaining", strconv.Itoa(a.remaining))
 	}
-	if !a.ok && (s.opts.Blocked != BlockedWaitOnRetry || !a.first) {
+	if !a.ok && (form != BlockedWaitOnRetry || !a.first) {
 		h.Set("X-RateLimit-ToWait-Sec", strconv.Itoa(a.wait))
 	}
 }
 
 // blocked answers 429. Its body is not documented, and users report empty ones.
 func (s *Server) blocked(w http.ResponseWriter, r *http.Request, _ admission) {
-	if s.opts.Blocked != BlockedDocumented {
+	if _, form := s.limiter.settings(); form != BlockedDocumented {
 		w.WriteHeader(http.StatusTooManyRequests)
 		return
 	}

@@ -46,7 +46,7 @@ func qpsParts(path string) (op, object, id string) {
 // basic returns the user of a call with basic authentication.
 func (s *Server) basic(r *http.Request) (User, bool) {
 	name, password, _ := r.BasicAuth()
-	user, known := s.users[name]
+	user, known := s.users.get(name)
 	return user, known && hmac.Equal([]byte(user.Password), []byte(password))
 }
 
@@ -117,11 +117,14 @@ func (s *Server) qps(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) qpsRun(w http.ResponseWriter, r *http.Request, c *qpsCall) ([]elem, *qpsFailure) {
-	if c.user.NoModule {
+	if !c.user.Has(PermInventory) {
 		return nil, invalid400("The module is not enabled for the subscription.", "Contact your account manager.")
 	}
-	if c.object == "tag" && c.user.NoTags && c.op != "get" && c.op != "search" && c.op != "count" {
+	if c.object == "tag" && !c.user.Has(PermTagging) && c.op != "get" && c.op != "search" && c.op != "count" {
 		return nil, &qpsFailure{"UNAUTHORIZED", "You do not have permission to change tags.", "Ask a manager for the permission."}
+	}
+	if c.op == "update" && c.object == "hostasset" && !c.user.Has(PermUpdateAsset) {
+		return nil, &qpsFailure{"UNAUTHORIZED", "You do not have permission to update assets.", "Ask a manager for the permission."}
 	}
 	body, refused := decodeQPS(w, r)
 	if refused != nil {

@@ -9,7 +9,7 @@
 // One handler serves both hosts of a platform, the API host and the gateway. Where the public documents disagree or are
 // silent the behaviour is an option, and its default is the stricter reading; README.md of tests/sim lists them.
 //
-// Not modelled: XML answers of the inventory, GAV v1, FO, CertView, connector and metadata writes.
+// README.md also lists what is not modelled.
 package qualys
 
 import (
@@ -35,11 +35,16 @@ const (
 
 // User is somebody who may sign in.
 type User struct {
-	Username, Password string
+	Username string `json:"username"`
+	Password string `json:"password,omitempty"`
 	// NoModule makes every call on assets answer 403: the subscription or the role lacks the module.
-	NoModule bool
+	NoModule bool `json:"noModule,omitempty"`
 	// NoTags refuses changes of tags: the role lacks the permission.
-	NoTags bool
+	NoTags bool `json:"noTags,omitempty"`
+	// Without are the permissions that the user lacks.
+	Without []Permission `json:"without,omitempty"`
+	// Account is the state of the account.
+	Account Account `json:"account,omitempty"`
 }
 
 // Choice picks one of the behaviours that public documents leave open.
@@ -74,6 +79,11 @@ type Options struct {
 	Password string
 	// Users are further users.
 	Users []User
+	// Clients are further OAuth clients, and ClientToken says what they are answered.
+	Clients     []Client
+	ClientToken Choice
+	// FO describes the VM side of the subscription.
+	FO FOOptions
 	// TokenLifetime is how long a token is valid; 4 h when zero, as documented.
 	TokenLifetime time.Duration
 	// TagDelay is how long a new or changed tag rule takes until it has members; 5 s when zero.
@@ -100,7 +110,10 @@ type Server struct {
 	limiter  *limiter
 	tokens   *tokens
 	tags     *tagStore
-	users    map[string]User
+	users    *users
+	clients  map[string]Client
+	fo       *foStore
+	sessions *sessions
 	handler  http.Handler
 	requests atomic.Uint64
 
@@ -116,6 +129,7 @@ type journalLine struct {
 	Tag    *tag        `json:"tag,omitempty"`
 	Untag  []int64     `json:"untag,omitempty"`
 	Assign *assignment `json:"assign,omitempty"`
+	FO     *foLine     `json:"fo,omitempty"`
 }
 
 type estateID struct {
@@ -136,14 +150,18 @@ func New(o Options) (*Server, error) {
 		return nil, fmt.Errorf("qualys: %w", err)
 	}
 	plan.SetClock(o.Now)
+	clients, err := clientsOf(&o)
+	if err != nil {
+		return nil, err
+	}
 	s := &Server{
 		opts: o, estate: e, recorder: control.New(o.Now), plan: plan, limiter: newLimiter(o.Limits, o.Now),
-		tokens: newTokens(o.Now, o.TokenLifetime, o.Estate.Seed), users: map[string]User{},
-		tags: newTagStore(e, o.Now),
+		tokens: newTokens(o.Now, o.TokenLifetime, o.Estate.Seed), clients: clients,
+		users: newUsers(append([]User{{Username: o.Username, Password: o.Password}}, o.Users...)),
+		tags:  newTagStore(e, o.Now), fo: newFOStore(e, o.FO),
 	}
-	for _, u := range append([]User{{Username: o.Username, Password: o.Password}}, o.Users...) {
-		s.users[u.Username] = u
-	}
+	s.sessions = newSessions(s.tokens.issue)
+	s.resetSettings()
 	if o.StateDir != "" {
 		if err := s.restore(filepath.Join(o.StateDir, "qualys.jsonl")); err != nil {
 			return nil, err
@@ -178,6 +196,9 @@ func (o *Options) fill() {
 	if o.Blocked == "" {
 		o.Blocked = BlockedDocumented
 	}
+	if o.ClientToken == "" {
+		o.ClientToken = TokenBare
+	}
 	if o.Warn == nil {
 		o.Warn = func(string) {}
 	}
@@ -204,6 +225,8 @@ func (s *Server) restore(path string) error {
 			foreign = *line.Estate != id
 		case !foreign && line.At != nil:
 			s.estate.Mutate(line.Mutate, *line.At)
+		case !foreign && line.FO != nil:
+			return s.fo.replay(line.FO)
 		case !foreign:
 			return s.tags.replay(line)
 		}
@@ -279,6 +302,9 @@ func endpoint(r *http.Request) string {
 	case pathVersion:
 		return endpointPortal
 	}
+	if name := foEndpoint(r.URL.Path); name != "" {
+		return name
+	}
 	if name := qpsEndpoint(r.URL.Path); name != "" {
 		return name
 	}
@@ -304,6 +330,7 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		s.spring(w, r, http.StatusNotFound, "No static resource "+trimSlash(r.URL.Path)+".")
 	})
+	s.mountFO(mux)
 	s.recorder.Mount(mux)
 	s.plan.Mount(mux)
 	mux.HandleFunc("POST "+control.Prefix+"mutate", s.mutate)
@@ -387,6 +414,10 @@ func (s *Server) reset(w http.ResponseWriter, _ *http.Request) {
 	}
 	s.estate.Reset()
 	s.tags.reset()
+	s.fo.reset()
+	s.sessions.reset()
+	s.users.reset()
+	s.resetSettings()
 	s.recorder.Reset()
 	s.limiter.reset()
 	w.WriteHeader(http.StatusNoContent)
