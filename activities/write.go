@@ -199,7 +199,7 @@ func (w *pageWriter) choose(ctx context.Context, records []payload.Input) ([]pay
 	var ask, write []payload.Input
 	var skipped []store.Settlement
 	decide := func(r payload.Input, m payload.Match, link *store.Link) {
-		needed, skip := payload.Choose(policy, m)
+		needed, skip := payload.Choose(policy.For(r.Parts), m)
 		switch {
 		case needed:
 			ask = append(ask, r)
@@ -210,6 +210,10 @@ func (w *pageWriter) choose(ctx context.Context, records []payload.Input) ([]pay
 		}
 	}
 	for _, r := range records {
+		if reason := policy.Refuses(r.Parts); reason != "" {
+			skipped = append(skipped, store.Settlement{Key: r.Key, Outcome: record.Skipped, Reason: reason})
+			continue
+		}
 		link, linked := w.links[r.Key]
 		if w.prior[r.Key] && !linked { // we may have created it ourselves: IRE knows by its source key
 			write = append(write, r)
@@ -323,20 +327,26 @@ func (w *pageWriter) writeShared(ctx context.Context, records []payload.Input) (
 			ids[key] = l.SysID
 		}
 	}
-	p := payload.SharedPayload(records, ids)
-	if p == nil {
-		return ids, nil
+	for _, p := range payload.SharedPayloads(records, ids, w.limits().Items) {
+		if err := w.sendShared(ctx, &p, ids); err != nil {
+			return nil, err
+		}
 	}
+	return ids, nil
+}
+
+// sendShared writes one payload of shared items and remembers their sys_ids.
+func (w *pageWriter) sendShared(ctx context.Context, p *payload.Payload, ids payload.SharedIDs) error {
 	answer, err := w.post(ctx, p, false)
 	var e *servicenow.Error
 	if errors.As(err, &e) && wholeRejected(e) && e.Code != servicenow.CodeCancelled {
-		return ids, nil // the records that need the items fail, the others do not
+		return nil // the records that need the items fail, the others do not
 	}
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := crash.At(ctx, crash.AfterShared); err != nil {
-		return nil, err
+		return err
 	}
 	var links []store.Link
 	for i := range p.Items {
@@ -351,5 +361,5 @@ func (w *pageWriter) writeShared(ctx context.Context, records []payload.Input) (
 		ids[p.Items[i].Key] = a.SysID
 		links = append(links, store.Link{Target: w.plan.Target, Key: p.Items[i].Key, SysID: a.SysID, Class: a.Class, Origin: origin})
 	}
-	return ids, w.Store.PutLinks(ctx, links)
+	return w.Store.PutLinks(ctx, links)
 }

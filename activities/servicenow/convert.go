@@ -135,7 +135,8 @@ func appendItem(b []byte, i int, it *payload.Item, source string, o *IREOptions)
 	if it.SysID == "" {
 		b = appendSource(b, it.Key, source, o)
 	}
-	b = appendLookup(b, it.Lookup)
+	b = appendRows(b, `,"lookup":[`, it.Lookup)
+	b = appendRows(b, `,"related":[`, it.Related)
 	b = append(b, `,"settings":{"updateWithoutUpgrade":`...)
 	b = strconv.AppendBool(b, o.Settings.WithoutUpgrade)
 	b = append(b, `,"updateWithoutDowngrade":`...)
@@ -167,11 +168,13 @@ func appendSource(b []byte, key, source string, o *IREOptions) []byte {
 	return append(b, '}')
 }
 
-func appendLookup(b []byte, rows []cmdb.Row) []byte {
+// appendRows appends the lookup or related rows of an item; IRE fills their
+// reference to it.
+func appendRows(b []byte, name string, rows []cmdb.Row) []byte {
 	if len(rows) == 0 {
 		return b
 	}
-	b = append(b, `,"lookup":[`...)
+	b = append(b, name...)
 	for i := range rows {
 		if i > 0 {
 			b = append(b, ',')

@@ -34,8 +34,8 @@ var Platforms = []string{"US1", "US2", "US3", "US4", "EU1", "EU2", "EU3", "IN1",
 // Sections that a schedule may switch. Only those in mapped can be switched on:
 // nothing is mapped from the others yet.
 var (
-	Sections = []string{"networkInterfaces", "software", "openPorts", "volumes", "services", "userAccounts", "tags", "cloud", "processor"}
-	mapped   = []string{"networkInterfaces", "cloud"}
+	Sections = []string{"networkInterfaces", "software", "openPorts", "volumes", "services", "userAccounts", "tags", "cloud", "cloudDetails", "processor"}
+	mapped   = []string{"networkInterfaces", "cloud", "cloudDetails", "software", "volumes"}
 )
 
 // Validate returns everything that is wrong with a document, in its order.

@@ -46,6 +46,49 @@ func TestCIsThatWereThereBeforeAreNotTouchedInMetadataOnlyMode(t *testing.T) {
 	require.Positive(t, first.Created)
 }
 
+func TestSectionsAreAskedForAndWrittenOnlyWhenTheyAreOn(t *testing.T) {
+	t.Parallel()
+	s := newStack(t, "--assets", "60", "--seed", "9")
+	on := strings.Replace(s.document(), "manual: true", "manual: true\n    sections: {software: true, volumes: true, cloudDetails: true}", 1)
+	rows := func(table string) int {
+		var d struct {
+			Classes map[string]int `json:"classes"`
+		}
+		s.get(s.sims.ServiceNow.URL+"/_sim/digest", &d)
+		return d.Classes[table]
+	}
+	s.mustApply()
+	code, _ := s.sync("--full")
+	require.Zero(t, code)
+	for _, table := range []string{"cmdb_ci_spkg", "cmdb_software_instance", "cmdb_ci_file_system"} {
+		require.Zero(t, rows(table), table)
+	}
+	code, out := s.apply(on)
+	require.Zero(t, code, out)
+	code, res := s.sync()
+	require.Zero(t, code)
+	require.Equal(t, "full", s.mode(res.Run), "another selection of sections reads everything")
+	require.Zero(t, res.Failed+res.Rejected, "%+v", res.Counters)
+	for _, table := range []string{"cmdb_ci_spkg", "cmdb_software_instance", "cmdb_ci_file_system"} {
+		require.Positive(t, rows(table), table)
+	}
+	digest, posts := s.digest(), s.calls(s.sims.ServiceNow.URL, irePath)
+	code, res = s.sync("--full")
+	require.Zero(t, code)
+	require.EqualValues(t, 60, res.Unchanged+res.Skipped)
+	require.Equal(t, posts, s.calls(s.sims.ServiceNow.URL, irePath))
+	require.Equal(t, digest, s.digest())
+}
+
+// mode returns how a run chose its assets.
+func (s *stack) mode(run string) string {
+	var view struct {
+		Mode string `json:"mode"`
+	}
+	s.get(s.url+"/api/v1/runs/"+run, &view)
+	return view.Mode
+}
+
 func TestUpdateOnlyCreatesNothing(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, "--assets", "100", "--seed", "4")
