@@ -35,6 +35,7 @@ func TestDoctorSaysOfEachCapabilityWhetherItIsThere(t *testing.T) {
 		require.True(t, lines[want], "%s is missing in %s", want, out)
 	}
 	require.Positive(t, res.Calls)
+	s.replayAll()
 
 	dead, err := ports.Reserve(0) // nobody listens there
 	require.NoError(t, err)
