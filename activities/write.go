@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/samber/lo"
+	"go.temporal.io/sdk/activity"
 
 	"github.com/qbridge/qbridge/activities/crash"
 	"github.com/qbridge/qbridge/activities/servicenow"
@@ -164,7 +166,8 @@ func (w *pageWriter) load(ctx context.Context) ([]payload.Input, error) {
 	if w.target, err = w.Vendors.ServiceNow(ctx, w.plan.Revision, w.plan.Target); err != nil {
 		return nil, err
 	}
-	if w.as, err = w.Store.TakePage(ctx, w.plan.Run, w.plan.Epoch, w.page); err != nil {
+	w.as = store.Writer{Run: w.plan.Run, Epoch: w.plan.Epoch, Page: w.page, Attempt: attemptOf(ctx)}
+	if err := w.Store.TakePage(ctx, w.as); err != nil {
 		return nil, err
 	}
 	rows, err := w.Store.Staged(ctx, w.plan.Run, w.page)
@@ -190,6 +193,15 @@ func (w *pageWriter) load(ctx context.Context) ([]payload.Input, error) {
 		}
 	}
 	return inputs, nil
+}
+
+// attemptOf numbers the attempts of a run's activities in the order in which
+// Temporal began them: an attempt that a frozen worker gets to late comes before
+// the one that has replaced it.
+func attemptOf(ctx context.Context) int64 {
+	info := activity.GetInfo(ctx)
+	id, _ := strconv.ParseInt(info.ActivityID, 10, 64) // the number of the event that scheduled it
+	return id<<16 | int64(info.Attempt)
 }
 
 // choose drops what the policy does not allow, asking the target about CIs only

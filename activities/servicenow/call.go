@@ -180,6 +180,7 @@ func (c *Client) failed(ctx context.Context, r request, meta Meta, err error, se
 	var (
 		limited *transport.RateLimitedError
 		host    *transport.HostNotAllowedError
+		unsent  *transport.NotSentError
 		uerr    *url.Error
 		timeout interface{ Timeout() bool }
 	)
@@ -190,6 +191,8 @@ func (c *Client) failed(ctx context.Context, r request, meta Meta, err error, se
 		return &Error{Op: r.op, Message: limited.Error(), RetryAfter: limited.RetryAfter, kind: KindRateLimited}
 	case errors.As(err, &host):
 		return host
+	case errors.As(err, &unsent):
+		return unsent
 	}
 	e := r.lost(meta, CodeNetwork, "")
 	if !sent {

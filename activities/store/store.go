@@ -273,7 +273,7 @@ type Writer struct {
 	Run     string
 	Epoch   int64
 	Page    int64
-	Attempt int64 // counts from 1 for each page; 0 is not checked
+	Attempt int64 // rises with each attempt within a run; 0 is not checked
 }
 
 // Ledger stores pages, records and outcomes of a run.
@@ -289,8 +289,10 @@ type Ledger interface {
 	// this run. It returns ErrNotFound when there are none left.
 	ClaimFailed(ctx context.Context, run string, epoch int64, limit int) (Page, error)
 	// TakePage makes its caller the writer of a page: what an earlier attempt
-	// still announces or settles is refused from now on.
-	TakePage(ctx context.Context, run string, epoch, page int64) (Writer, error)
+	// still announces or settles is refused from now on. Attempts of a run are
+	// numbered in the order in which they began; one that comes after a later one
+	// gets ErrStaleEpoch.
+	TakePage(ctx context.Context, w Writer) error
 	// Staged returns the records of a page that still wait for their writer,
 	// ordered by key, with bodies.
 	Staged(ctx context.Context, run string, page int64) ([]Record, error)

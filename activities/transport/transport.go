@@ -157,6 +157,14 @@ func Counting(ctx context.Context) (context.Context, *atomic.Int64) {
 	return context.WithValue(ctx, counterKey{}, n), n
 }
 
+// NotSentError says that a call was not sent, because the function that Before
+// asks refused it.
+type NotSentError struct{ Reason error }
+
+func (e *NotSentError) Error() string { return "transport: not sent: " + e.Reason.Error() }
+
+func (e *NotSentError) Unwrap() error { return e.Reason }
+
 type beforeKey struct{}
 
 // Before returns a context whose calls ask a function at the last moment, after
@@ -178,7 +186,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if ask, ok := req.Context().Value(beforeKey{}).(func() error); ok {
 		if err := ask(); err != nil {
 			release()
-			return nil, unsent(req, err)
+			return nil, unsent(req, &NotSentError{Reason: err})
 		}
 	}
 	if n, ok := req.Context().Value(counterKey{}).(*atomic.Int64); ok {

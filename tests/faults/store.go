@@ -72,8 +72,8 @@ func (s *gatedStore) Staged(ctx context.Context, run string, page int64) ([]stor
 	return gated(s, func() ([]store.Record, error) { return s.Store.Staged(ctx, run, page) })
 }
 
-func (s *gatedStore) TakePage(ctx context.Context, run string, epoch, page int64) (store.Writer, error) {
-	return gated(s, func() (store.Writer, error) { return s.Store.TakePage(ctx, run, epoch, page) })
+func (s *gatedStore) TakePage(ctx context.Context, w store.Writer) error {
+	return gatedErr(s, func() error { return s.Store.TakePage(ctx, w) })
 }
 
 func (s *gatedStore) BeginPayload(ctx context.Context, w store.Writer, keys []string) (map[string]string, error) {

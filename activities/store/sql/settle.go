@@ -13,20 +13,30 @@ import (
 )
 
 // TakePage implements store.Ledger.
-func (s *Store) TakePage(ctx context.Context, run string, epoch, page int64) (store.Writer, error) {
-	w := store.Writer{Run: run, Epoch: epoch, Page: page}
-	err := s.inTx(ctx, "take page", func(t *tx) error {
-		if _, _, err := t.fence(ctx, run, epoch); err != nil {
+func (s *Store) TakePage(ctx context.Context, w store.Writer) error {
+	return s.inTx(ctx, "take page", func(t *tx) error {
+		if _, _, err := t.fence(ctx, w.Run, w.Epoch); err != nil {
 			return err
 		}
-		err := t.row(ctx, "UPDATE pages SET writer = writer + 1 WHERE id = ? RETURNING writer", page).Scan(&w.Attempt)
+		var current int64
+		err := t.row(ctx, "SELECT writer FROM pages WHERE id = ?"+t.d.forUpdate, w.Page).Scan(&current)
 		if errors.Is(err, sql.ErrNoRows) {
-			return fmt.Errorf("page %d: %w", page, store.ErrNotFound)
+			return fmt.Errorf("page %d: %w", w.Page, store.ErrNotFound)
 		}
+		if err == nil && current > writerToken(w) {
+			err = store.ErrStaleEpoch
+		}
+		if err != nil {
+			return err
+		}
+		_, err = t.exec(ctx, "UPDATE pages SET writer = ? WHERE id = ?", writerToken(w), w.Page)
 		return err
 	})
-	return w, err
 }
+
+// writerToken orders the writers of a page: by the epoch of their runs, then by
+// their attempts.
+func writerToken(w store.Writer) int64 { return w.Epoch<<40 | w.Attempt }
 
 // writer fails when the run's lease or the page was taken over.
 func (t *tx) writer(ctx context.Context, w store.Writer) (schedule, target string, err error) {
@@ -35,7 +45,7 @@ func (t *tx) writer(ctx context.Context, w store.Writer) (schedule, target strin
 	}
 	var current int64
 	err = t.row(ctx, "SELECT writer FROM pages WHERE id = ?", w.Page).Scan(&current)
-	if err == nil && current != w.Attempt || errors.Is(err, sql.ErrNoRows) {
+	if err == nil && current != writerToken(w) || errors.Is(err, sql.ErrNoRows) {
 		err = store.ErrStaleEpoch
 	}
 	return schedule, target, err

@@ -30,6 +30,7 @@ func fences() map[string]func(*testing.T, store.Store) {
 		"a post without answer is not forgotten by a detour":       detour,
 		"two posts and one answer bring no old digest back":        twoPosts,
 		"a run closes itself or is taken over, never both":         closeDuringTakeover,
+		"a page has one writer, the one that began last":           onePageWriter,
 		"a run that misses CIs becomes a full one":                 widened,
 		"bad bytes in names and keys find what they stored":        badKeys,
 	}
@@ -335,6 +336,36 @@ func closeDuringTakeover(t *testing.T, s store.Store) {
 		require.Equal(t, errs[1] == nil, opened.Mode == store.ModeIncremental, "the watermark moved if and only if the run closed itself")
 		opened.close(store.RunCompleted, false)
 	}
+}
+
+// onePageWriter lets attempts of a page overlap.
+func onePageWriter(t *testing.T, s store.Store) {
+	run := open(t, s, input("run-1"))
+	p := run.stage(0, 10, true, rec("corp/1"))
+	by := func(attempt int64) store.Writer {
+		return store.Writer{Run: run.id, Epoch: run.Epoch, Page: p.ID, Attempt: attempt}
+	}
+	out := []store.Settlement{{Key: "corp/1", Outcome: record.Created, Digest: "d"}}
+	require.NoError(t, s.TakePage(ctx, by(3)))
+	_, err := s.BeginPayload(ctx, by(3), []string{"corp/1"})
+	require.NoError(t, err)
+	require.NoError(t, s.TakePage(ctx, by(5)))
+	require.ErrorIs(t, s.TakePage(ctx, by(4)), store.ErrStaleEpoch, "it began before")
+	_, err = s.BeginPayload(ctx, by(3), []string{"corp/1"})
+	require.ErrorIs(t, err, store.ErrStaleEpoch)
+	require.ErrorIs(t, s.Settle(ctx, by(3), out), store.ErrStaleEpoch)
+	unanswered, err := s.BeginPayload(ctx, by(5), []string{"corp/1"})
+	require.NoError(t, err)
+	require.Len(t, unanswered, 1, "the first writer's post may have been made")
+	require.NoError(t, s.TakePage(ctx, by(5)), "the same attempt may ask twice")
+	require.NoError(t, s.Settle(ctx, by(5), out))
+	next := input("run-2")
+	next.TakeOver = run.Epoch
+	second := open(t, s, next)
+	_, err = s.FindPage(ctx, second.id, second.Epoch, second.Enumeration, 0)
+	require.NoError(t, err)
+	require.NoError(t, s.TakePage(ctx, store.Writer{Run: second.id, Epoch: second.Epoch, Page: p.ID, Attempt: 1}), "attempts of another run count anew")
+	require.ErrorIs(t, s.TakePage(ctx, by(9)), store.ErrStaleEpoch, "its run was taken over")
 }
 
 // widened turns an incremental run into a full one that ignores digests.

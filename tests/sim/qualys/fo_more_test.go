@@ -86,7 +86,6 @@ func TestAddressesAndGroupsOutliveARestart(t *testing.T) {
 	require.Contains(t, body, "<IP_RANGE>10.0.1.6-10.0.1.59</IP_RANGE>")
 }
 
-
 // External identity provider (§1.2): RFC 6749 errors, 3600 s; FO takes the token when that is switched on.
 func TestFOTakesTokensOfAnIdentityProviderWhenSwitchedOn(t *testing.T) {
 	t.Parallel()
