@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -78,6 +79,7 @@ func (l *Ledger) LedgerOpenRun(ctx context.Context, in contract.OpenRunInput) (c
 	}
 	plan.Mode, plan.Since, plan.Cursor = string(opened.Mode), opened.Since, opened.Cursor
 	plan.Enumeration, plan.Epoch, plan.Resumed, plan.Verify = opened.Enumeration, opened.Epoch, opened.Resumed, opened.Verify
+	plan.CheckTotal = !opened.Resumed
 	if opened.Mode == store.ModeIncremental || opened.Resumed { // a full run from the start fetches them anyway
 		plan.Retries = opened.Retries
 	}
@@ -127,8 +129,8 @@ func (l *Ledger) LedgerCloseRun(ctx context.Context, in contract.CloseRunInput) 
 	ctx, stop := beat(ctx, heartbeatEvery, func() any { return nil })
 	defer stop()
 	run, err := l.Store.CloseRun(ctx, store.CloseRun{
-		ID: in.Plan.Run, Epoch: in.Plan.Epoch, Status: store.RunStatus(in.Status), Error: in.Error,
-		Complete: in.Complete, Calls: in.Calls, Events: in.Events,
+		ID: in.Plan.Run, Epoch: in.Plan.Epoch, Status: store.RunStatus(in.Status), Error: cmp.Or(in.Error, in.Incomplete),
+		Complete: in.Complete, Abandon: in.Incomplete != "", Calls: in.Calls, Events: in.Events,
 	})
 	if err != nil {
 		return contract.RunResult{}, temporalError(err)
@@ -141,7 +143,7 @@ func (l *Ledger) LedgerCloseRun(ctx context.Context, in contract.CloseRunInput) 
 		return contract.RunResult{}, temporalError(err)
 	}
 	return contract.RunResult{
-		Run: run.ID, Status: string(run.Status), Outcome: outcomeOf(run), Counters: run.Counters, Classes: classes,
+		Run: run.ID, Status: string(run.Status), Outcome: outcomeOf(run), Warning: in.Incomplete, Counters: run.Counters, Classes: classes,
 		DurationSeconds: run.EndedAt.Sub(run.StartedAt).Seconds(), Pages: run.Pages, HistoryEvents: run.Events, VendorCalls: run.Calls,
 	}, nil
 }
@@ -151,6 +153,8 @@ func outcomeOf(run store.Run) string {
 	switch {
 	case run.Status != store.RunCompleted:
 		return string(run.Status)
+	case run.Error != "":
+		return "incomplete"
 	case run.Counters.Failed+run.Counters.Rejected > 0:
 		return "partial"
 	default:

@@ -79,6 +79,7 @@ func (a *Write) checkLinks(ctx context.Context, plan contract.RunPlan) (contract
 		return res, err
 	}
 	plan.Mode, plan.Since, plan.Cursor, plan.Resumed, plan.Retries = string(opened.Mode), opened.Since, opened.Cursor, false, 0
+	plan.CheckTotal = true
 	plan.Enumeration, plan.Verify = opened.Enumeration, true
 	res.Plan = &plan
 	return res, nil

@@ -34,6 +34,7 @@ func (r *syncRun) pages(ctx workflow.Context) error {
 		err = r.writePage(ctx, page)
 		if err == nil {
 			r.Cursor = page.Next
+			r.Enumerated += page.Count
 			r.show(ctx)
 			err = r.tooManyFailed()
 		} else {
@@ -49,6 +50,21 @@ func (r *syncRun) pages(ctx workflow.Context) error {
 		case next == nil:
 			return r.continueAsNew(ctx)
 		}
+	}
+}
+
+// checkTotal compares the pages with what Qualys counted: a vendor that loses
+// assets between two pages gives no error. When there are fewer, Qualys counts
+// again, for assets may have gone meanwhile.
+func (r *syncRun) checkTotal(ctx workflow.Context) {
+	if !r.Plan.CheckTotal || r.Enumerated >= r.Plan.Total {
+		return
+	}
+	before := r.Plan.Total
+	r.count(ctx)
+	if total := min(before, r.Plan.Total); r.Enumerated < total {
+		r.Incomplete = fmt.Sprintf("Qualys counts %d assets and listed %d: the enumeration is incomplete, and the next run reads it again", total, r.Enumerated)
+		workflow.GetLogger(ctx).Warn(r.Incomplete, "schedule", r.Schedule)
 	}
 }
 

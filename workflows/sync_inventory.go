@@ -75,6 +75,7 @@ func (r *syncRun) work(ctx workflow.Context) error {
 	if err := r.pages(ctx); err != nil {
 		return err
 	}
+	r.checkTotal(ctx)
 	// Last, so that a record that Qualys sent again is written with its news.
 	r.enter(ctx, stageRetrying)
 	return r.retryFailed(ctx)
@@ -148,11 +149,12 @@ func (r *syncRun) close(ctx workflow.Context, workErr error) (contract.RunResult
 	dctx, cancel := workflow.NewDisconnectedContext(ctx)
 	defer cancel()
 	in := contract.CloseRunInput{
-		Plan:     r.Plan,
-		Status:   "completed",
-		Complete: workErr == nil,
-		Calls:    map[string]int64{"qualys": r.QualysCalls, "servicenow": r.ServiceNowCalls},
-		Events:   r.Events + int64(workflow.GetInfo(ctx).GetCurrentHistoryLength()),
+		Plan:       r.Plan,
+		Status:     "completed",
+		Incomplete: r.Incomplete,
+		Complete:   workErr == nil && r.Incomplete == "",
+		Calls:      map[string]int64{"qualys": r.QualysCalls, "servicenow": r.ServiceNowCalls},
+		Events:     r.Events + int64(workflow.GetInfo(ctx).GetCurrentHistoryLength()),
 	}
 	if r.PreflightCalls > 0 {
 		in.Calls["preflight"] = r.PreflightCalls

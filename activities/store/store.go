@@ -135,8 +135,10 @@ type CloseRun struct {
 	// Complete is set when the enumeration reached its end; only then does the
 	// watermark move.
 	Complete bool
-	Calls    map[string]int64 // vendor calls by system
-	Events   int64            // history events of the workflow so far
+	// Abandon gives the enumeration up: the next run begins a new one.
+	Abandon bool
+	Calls   map[string]int64 // vendor calls by system
+	Events  int64            // history events of the workflow so far
 }
 
 // RunStatus is how a run stands.

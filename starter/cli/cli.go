@@ -26,7 +26,7 @@ const (
 	ExitOK      = 0
 	ExitFailed  = 1
 	ExitUsage   = 2 // usage or configuration
-	ExitPartial = 3 // finished with failed records
+	ExitPartial = 3 // finished with failed records or an incomplete enumeration
 	ExitDrift   = 4
 )
 

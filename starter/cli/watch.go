@@ -58,7 +58,7 @@ func ExitOf(r contract.RunResult) error {
 	switch {
 	case r.Status != "completed" && r.Status != "skipped":
 		return &ExitError{Code: ExitFailed}
-	case r.Failed > 0:
+	case r.Failed > 0 || r.Outcome == "incomplete":
 		return &ExitError{Code: ExitPartial}
 	}
 	return nil

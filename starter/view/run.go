@@ -56,6 +56,9 @@ func (p Printer) Result(r contract.RunResult, reasons []contract.ReasonCount) {
 	}
 	p.Line("%s in %s: %d assets, %d pages, %d Qualys and %d ServiceNow calls", r.Status, seconds(r.DurationSeconds), r.Fetched, r.Pages,
 		r.VendorCalls["qualys"], r.VendorCalls["servicenow"])
+	if r.Warning != "" {
+		p.Line("incomplete: %s", r.Warning)
+	}
 	p.Line("")
 	p.counters(r.Counters)
 	p.classes(r.Classes)

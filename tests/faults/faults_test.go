@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/qbridge/qbridge/activities/crash"
+	"github.com/qbridge/qbridge/workflows/contract"
 )
 
 var (
@@ -117,4 +118,27 @@ func TestALostAnswerToAnyPostChangesNothing(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestAssetsThatAreLostBetweenPagesAreNoticed lets Qualys lose assets of a page
+// without an error. The run says so, and the next one reads everything again.
+func TestAssetsThatAreLostBetweenPagesAreNoticed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		plan := Plan{Seed: 17, Assets: 60, PageSize: 20, Qualys: "on search.asset nth 2 do shift_page"}
+		want := reference(t, plan, func(w *world) string { return w.digest() })
+		w := newWorld(t, plan)
+		defer w.close()
+		res, err := w.run(contract.RunInput{}, 0)
+		require.NoError(t, err)
+		require.Equal(t, "incomplete", res.Outcome)
+		require.Contains(t, res.Warning, "Qualys counts 60 assets and listed")
+		require.Less(t, res.Fetched, int64(60))
+		w.heal()
+		res, err = w.run(contract.RunInput{}, 0)
+		require.NoError(t, err)
+		require.Equal(t, "ok", res.Outcome)
+		require.EqualValues(t, 60, res.Fetched, "the enumeration is begun anew")
+		require.Equal(t, want[0], w.digest())
+	})
 }

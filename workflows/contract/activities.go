@@ -69,12 +69,15 @@ type ClaimFailedInput struct {
 
 // CloseRunInput closes a run (activity LedgerCloseRun).
 type CloseRunInput struct {
-	Plan     RunPlan          `json:"plan"`
-	Status   string           `json:"status"`
-	Error    string           `json:"error,omitempty"`
-	Complete bool             `json:"complete"`
-	Calls    map[string]int64 `json:"calls"`
-	Events   int64            `json:"events"`
+	Plan     RunPlan `json:"plan"`
+	Status   string  `json:"status"`
+	Error    string  `json:"error,omitempty"`
+	Complete bool    `json:"complete"`
+	// Incomplete says why the enumeration, though it came to its end, is not all
+	// that there is; the next run begins it anew.
+	Incomplete string           `json:"incomplete,omitempty"`
+	Calls      map[string]int64 `json:"calls"`
+	Events     int64            `json:"events"`
 }
 
 // CheckQueueInput asks whether anybody polls a queue (activity ConfigCheckQueue).

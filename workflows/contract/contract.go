@@ -50,6 +50,10 @@ type RunProgress struct {
 	QualysCalls     int64 `json:"qualysCalls"`
 	ServiceNowCalls int64 `json:"serviceNowCalls"`
 	PreflightCalls  int64 `json:"preflightCalls,omitempty"` // to both, before the run began
+	// Enumerated counts the assets of the pages; Incomplete says why they are
+	// not all that Qualys has.
+	Enumerated int64  `json:"enumerated,omitempty"`
+	Incomplete string `json:"incomplete,omitempty"`
 }
 
 // RunPlan is what the first activity of a run fixed.
@@ -72,6 +76,9 @@ type RunPlan struct {
 	// SkippedFor names the living holder of the lease; the run then completes as
 	// skipped.
 	SkippedFor string `json:"skippedFor,omitempty"`
+	// CheckTotal says that the pages are compared with the count: the run reads
+	// the enumeration from its beginning.
+	CheckTotal bool `json:"checkTotal,omitempty"`
 	// Preflight says that the run is the first of its revision, or follows a
 	// failed one: it tests both connections before it begins.
 	Preflight bool `json:"preflight,omitempty"`
@@ -87,13 +94,14 @@ type RunPlan struct {
 type RunResult struct {
 	Run     string `json:"run"`
 	Status  string `json:"status"`  // completed | failed | cancelled | skipped
-	Outcome string `json:"outcome"` // ok | partial | skipped: <holder> is running | …
+	Outcome string `json:"outcome"` // ok | partial | incomplete | skipped: <holder> is running | …
 	record.Counters
 	Classes         map[string]int64 `json:"classes"`
 	DurationSeconds float64          `json:"durationSeconds"`
 	Pages           int64            `json:"pages"`
 	HistoryEvents   int64            `json:"historyEvents"`
 	VendorCalls     map[string]int64 `json:"vendorCalls"`
+	Warning         string           `json:"warning,omitempty"` // why the outcome is incomplete
 }
 
 // PageRef is what FetchPage returns: a page in the store, never its body.

@@ -156,13 +156,31 @@ func (t *tx) resumeAt(ctx context.Context, enumeration int64) (cursor int64, any
 	return end.Int64, end.Valid, err
 }
 
+// startOver makes the next run read again what this one should have read.
+func (t *tx) startOver(ctx context.Context, run, schedule string) error {
+	if err := t.abandon(ctx, schedule); err != nil {
+		return err
+	}
+	if _, err := t.exec(ctx, "UPDATE heads SET state = 'failed' WHERE run = ? AND state = 'staged'", run); err != nil {
+		return err
+	}
+	_, err := t.exec(ctx, "DELETE FROM watermarks WHERE schedule = ? AND EXISTS (SELECT 1 FROM runs WHERE id = ? AND mode = ?)", schedule, run, string(store.ModeFull))
+	return err
+}
+
+// abandon gives up the open enumeration of a schedule.
+func (t *tx) abandon(ctx context.Context, schedule string) error {
+	if _, err := t.exec(ctx, "UPDATE enumerations SET state = 'abandoned' WHERE schedule = ? AND state = 'open'", schedule); err != nil {
+		return err
+	}
+	_, err := t.exec(ctx, "DELETE FROM pages WHERE enumeration IN (SELECT id FROM enumerations WHERE schedule = ? AND state = 'abandoned')", schedule)
+	return err
+}
+
 // begin starts an enumeration: a full one without a watermark, when asked for,
 // or when rules, mapping, sections or filter changed since.
 func (t *tx) begin(ctx context.Context, in store.OpenRun, out *store.OpenedRun) error {
-	if _, err := t.exec(ctx, "UPDATE enumerations SET state = 'abandoned' WHERE schedule = ? AND state = 'open'", in.Schedule); err != nil {
-		return err
-	}
-	if _, err := t.exec(ctx, "DELETE FROM pages WHERE enumeration IN (SELECT id FROM enumerations WHERE schedule = ? AND state = 'abandoned')", in.Schedule); err != nil {
+	if err := t.abandon(ctx, in.Schedule); err != nil {
 		return err
 	}
 	var at int64
@@ -222,6 +240,11 @@ func (s *Store) CloseRun(ctx context.Context, in store.CloseRun) (store.Run, err
 		}
 		if err := t.freeze(ctx, in); err != nil {
 			return err
+		}
+		if in.Abandon {
+			if err := t.startOver(ctx, in.ID, schedule); err != nil {
+				return err
+			}
 		}
 		_, err = t.exec(ctx, "UPDATE leases SET workflow_id = '', run = '' WHERE run = ?", in.ID)
 		return err

@@ -31,6 +31,7 @@ func fences() map[string]func(*testing.T, store.Store) {
 		"two posts and one answer bring no old digest back":        twoPosts,
 		"a run closes itself or is taken over, never both":         closeDuringTakeover,
 		"a page has one writer, the one that began last":           onePageWriter,
+		"an incomplete enumeration is begun anew":                  incomplete,
 		"a run that misses CIs becomes a full one":                 widened,
 		"bad bytes in names and keys find what they stored":        badKeys,
 	}
@@ -366,6 +367,23 @@ func onePageWriter(t *testing.T, s store.Store) {
 	require.NoError(t, err)
 	require.NoError(t, s.TakePage(ctx, store.Writer{Run: second.id, Epoch: second.Epoch, Page: p.ID, Attempt: 1}), "attempts of another run count anew")
 	require.ErrorIs(t, s.TakePage(ctx, by(9)), store.ErrStaleEpoch, "its run was taken over")
+}
+
+// incomplete gives an enumeration up that came to its end.
+func incomplete(t *testing.T, s store.Store) {
+	written(t, s)
+	full := input("run-full")
+	full.Full = true
+	run := open(t, s, full)
+	run.finish(run.stage(0, 10, true, rec("corp/1")))
+	_, err := s.CloseRun(ctx, store.CloseRun{ID: run.id, Epoch: run.Epoch, Status: store.RunCompleted, Abandon: true})
+	require.NoError(t, err)
+	next := open(t, s, input("run-next"))
+	require.Equal(t, store.ModeFull, next.Mode, "the watermark is gone")
+	require.False(t, next.Resumed)
+	require.Zero(t, next.Cursor)
+	_, err = s.FindPage(ctx, next.id, next.Epoch, next.Enumeration, 0)
+	require.ErrorIs(t, err, store.ErrNotFound)
 }
 
 // widened turns an incremental run into a full one that ignores digests.
