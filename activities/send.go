@@ -118,7 +118,7 @@ func (w *pageWriter) send(ctx context.Context, p *payload.Payload) error {
 		}
 		again := p.Only(fmt.Sprintf("%s.%d", p.ID, try+1), locked)
 		p = &again
-		if err := pause(ctx, time.Duration(try+1)*500*time.Millisecond); err != nil {
+		if err := pause(ctx, lockPause(try)); err != nil {
 			return err
 		}
 	}
@@ -172,6 +172,9 @@ func (w *pageWriter) announce(ctx context.Context, p *payload.Payload) error {
 	w.mu.Unlock()
 	return crash.At(ctx, crash.AfterIntent)
 }
+
+// lockPause is how long to wait after the try-th meeting with a lock.
+func lockPause(try int) time.Duration { return time.Duration(try+1) * 500 * time.Millisecond }
 
 // forgetShared drops the sys_ids of shared items that the target no longer
 // knows, so that the next write makes them anew.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -15,6 +16,7 @@ import (
 	"github.com/qbridge/qbridge/activities/crash"
 	"github.com/qbridge/qbridge/activities/servicenow"
 	"github.com/qbridge/qbridge/activities/store"
+	"github.com/qbridge/qbridge/domain/cmdb"
 	"github.com/qbridge/qbridge/domain/payload"
 	"github.com/qbridge/qbridge/domain/record"
 	"github.com/qbridge/qbridge/workflows/contract"
@@ -116,6 +118,7 @@ type pageWriter struct {
 	answered map[string]bool // records whose last post was answered
 	links    map[string]store.Link
 	digests  map[string]string // key → payload digest
+	refused  map[string]string // key of a shared item → why it is not in the target
 	counters record.Counters
 }
 
@@ -133,6 +136,9 @@ func (w *pageWriter) write(ctx context.Context) error {
 	if len(records) > 0 {
 		shared, err := w.writeShared(ctx, records)
 		if err != nil {
+			return err
+		}
+		if records, err = w.supplied(ctx, records, shared); err != nil {
 			return err
 		}
 		refs, err := w.resolve(ctx, records)
@@ -175,6 +181,7 @@ func (w *pageWriter) load(ctx context.Context) ([]payload.Input, error) {
 	if err != nil {
 		return nil, err
 	}
+	w.refused = map[string]string{}
 	w.digests, w.prior, w.answered = make(map[string]string, len(rows)), map[string]bool{}, map[string]bool{}
 	inputs := make([]payload.Input, 0, len(rows))
 	for _, row := range rows {
@@ -348,23 +355,64 @@ func (w *pageWriter) writeShared(ctx context.Context, records []payload.Input) (
 	return ids, nil
 }
 
-// sendShared writes one payload of shared items and remembers their sys_ids.
+// supplied returns the records whose shared items are all in the target. The
+// others fail: written without them, they would count as complete.
+func (w *pageWriter) supplied(ctx context.Context, records []payload.Input, ids payload.SharedIDs) ([]payload.Input, error) {
+	var ready []payload.Input
+	var failed []store.Settlement
+	for _, r := range records {
+		missing, lacks := lo.Find(r.Parts.Shared, func(it cmdb.Item) bool { return ids[it.Key] == "" })
+		if !lacks {
+			ready = append(ready, r)
+			continue
+		}
+		failed = append(failed, store.Settlement{Key: r.Key, Outcome: record.Failed, Reason: fmt.Sprintf("%s %s could not be written: %s", missing.Class, missing.Key, w.refused[missing.Key])})
+	}
+	return ready, w.settle(ctx, failed)
+}
+
+// sendShared writes one payload of shared items and remembers their sys_ids. One
+// that met a lock of the target is sent again; what stays refused is remembered
+// with the reason.
 func (w *pageWriter) sendShared(ctx context.Context, p *payload.Payload, ids payload.SharedIDs) error {
-	answer, err := w.post(ctx, p, false)
-	var e *servicenow.Error
-	if errors.As(err, &e) && wholeRejected(e) && e.Code != servicenow.CodeCancelled {
-		return nil // the records that need the items fail, the others do not
+	for try := 0; ; try++ {
+		answer, err := w.post(ctx, p, false)
+		var e *servicenow.Error
+		if errors.As(err, &e) && wholeRejected(e) && e.Code != servicenow.CodeCancelled {
+			for i := range p.Items {
+				w.refused[p.Items[i].Key] = e.Error()
+			}
+			return nil // the records that need the items fail, the others do not
+		}
+		if err != nil {
+			return err
+		}
+		if err := crash.At(ctx, crash.AfterShared); err != nil {
+			return err
+		}
+		if err := w.keepShared(ctx, p, answer, ids); err != nil {
+			return err
+		}
+		locked := slices.ContainsFunc(answer.Items, func(a payload.ItemAnswer) bool { return slices.ContainsFunc(a.Errors, payload.Locked) })
+		if !locked || try == lockTries {
+			return nil
+		}
+		if err := pause(ctx, lockPause(try)); err != nil {
+			return err
+		}
 	}
-	if err != nil {
-		return err
-	}
-	if err := crash.At(ctx, crash.AfterShared); err != nil {
-		return err
-	}
+}
+
+// keepShared remembers the sys_ids of an answer.
+func (w *pageWriter) keepShared(ctx context.Context, p *payload.Payload, answer *payload.Answer, ids payload.SharedIDs) error {
 	var links []store.Link
 	for i := range p.Items {
 		a := &answer.Items[i]
 		if a.SysID == "" || len(a.Errors) > 0 {
+			w.refused[p.Items[i].Key] = "no answer"
+			if len(a.Errors) > 0 {
+				w.refused[p.Items[i].Key] = a.Errors[0].Code + ": " + a.Errors[0].Text
+			}
 			continue // the records that need it fail with the reason
 		}
 		origin := record.OriginMatched

@@ -22,6 +22,10 @@ const (
 // lockTimeout is the one item error that is worth another try at once.
 const lockTimeout = "LOCK_TIMEOUT"
 
+// Locked reports whether an error passes by itself: a lock of the target was not
+// to be had.
+func Locked(m Message) bool { return m.Code == lockTimeout }
+
 // abandoned is the code of items that failed because another one did.
 const abandoned = "ABANDONED"
 

@@ -31,6 +31,9 @@ func (w *world) contents() []string {
 			names[r["sys_id"]] = r["name"]
 		}
 	}
+	for _, r := range rows["sys_object_source"] { // a source key says more than a name
+		names[r["target_sys_id"]] = r["id"]
+	}
 	for _, t := range tables {
 		for _, r := range rows[t] {
 			if r["sys_class_name"] != "" && r["sys_class_name"] != t {

@@ -39,6 +39,7 @@ type Plan struct {
 	PageSize int
 	Qualys   string // fault plan of the Qualys simulator
 	Target   string // fault plan of the ServiceNow simulator
+	Rich     bool   // software, volumes and cloud details are on
 	Limits   bool   // the subscription has limits
 	Blows    []Blow
 	CancelAt time.Duration // the first run is cancelled, 0: not
@@ -51,13 +52,21 @@ type Plan struct {
 
 func (p Plan) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "seed %d: %d assets (%d bad), pages of %d, limits %t, %d runs with faults, cancelled after %s, %d CIs deleted",
-		p.Seed, p.Assets, p.Bad, p.PageSize, p.Limits, p.Runs, p.CancelAt, p.Deleted)
+	fmt.Fprintf(&b, "seed %d: %d assets (%d bad), rich %t, pages of %d, limits %t, %d runs with faults, cancelled after %s, %d CIs deleted",
+		p.Seed, p.Assets, p.Bad, p.Rich, p.PageSize, p.Limits, p.Runs, p.CancelAt, p.Deleted)
 	fmt.Fprintf(&b, "\n  Qualys: %s\n  ServiceNow: %s\n  worker: %v", orNone(p.Qualys), orNone(p.Target), p.Blows)
 	if p.Bug != "" {
 		fmt.Fprintf(&b, "\n  bug: %s", p.Bug)
 	}
 	return b.String()
+}
+
+// sections are those that the schedule switches on.
+func (p Plan) sections() map[string]bool {
+	if !p.Rich {
+		return nil
+	}
+	return map[string]bool{"software": true, "volumes": true, "cloudDetails": true}
 }
 
 func orNone(s string) string {
@@ -80,6 +89,9 @@ func NewPlan(seed uint64) Plan {
 	r := rand.New(rand.NewPCG(seed, 0x71627269646765)) //nolint:gosec // reproducible on purpose
 	p := Plan{
 		Seed: seed, Assets: 20 + r.IntN(70), PageSize: 15 + r.IntN(30), Limits: r.IntN(4) == 0, Runs: 1 + r.IntN(2),
+	}
+	if r.IntN(8) == 0 {
+		p.Rich, p.Assets = true, p.Assets/3
 	}
 	if r.IntN(3) == 0 {
 		p.Bad = 1 + r.IntN(3)

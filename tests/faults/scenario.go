@@ -11,11 +11,15 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/samber/lo"
+	"github.com/stretchr/testify/require"
 
+	"github.com/qbridge/qbridge/activities/qualys"
 	"github.com/qbridge/qbridge/activities/store"
 	"github.com/qbridge/qbridge/domain/record"
+	"github.com/qbridge/qbridge/tests/faults/model"
 	"github.com/qbridge/qbridge/workflows/contract"
 )
 
@@ -37,7 +41,6 @@ func (v *verdict) err() error { return errors.Join(v.errs...) }
 // changes, one more; nothing changes, a last one.
 func play(t *testing.T, plan Plan) error {
 	t.Helper()
-	want := reference(t, plan, func(w *world) string { return w.digest() })
 	w := newWorld(t, plan)
 	defer w.close()
 	v := &verdict{}
@@ -65,6 +68,8 @@ func play(t *testing.T, plan Plan) error {
 		return v.err()
 	}
 	w.finish(v)
+	// Now, for what changes is dated: the model sees the changes in the same second.
+	want := reference(t, plan, func(w *world) string { return w.digest() })
 	w.equal(v, "equality", want, 0)
 	v.say("history", w.history())
 	w.control(http.MethodPost, qualysHost, "/_sim/mutate?k="+strconv.Itoa(mutations), "", nil)
@@ -90,6 +95,7 @@ func (w *world) finish(v *verdict) {
 
 // repeat runs once more: nothing may be written.
 func (w *world) repeat(v *verdict) {
+	time.Sleep(2 * frozenFor) // for what frozen workers had sent to be logged
 	before, posts := w.digest(), w.posts()
 	if res, err := w.run(contract.RunInput{Full: true}, 0); err != nil {
 		v.say("idempotence", err)
@@ -264,20 +270,30 @@ func (w *world) linked() error {
 	return nil
 }
 
-// reference returns what an undisturbed sync makes of the same estate, before
+// reference returns what the sequential model makes of the same estate, before
 // and after the mutations.
 func reference[T any](t *testing.T, plan Plan, look func(*world) T) [2]T {
 	t.Helper()
-	w := newWorld(t, Plan{Seed: plan.Seed, Assets: plan.Assets, Bad: plan.Bad, PageSize: plan.PageSize})
+	w := newWorld(t, Plan{Seed: plan.Seed, Assets: plan.Assets, Bad: plan.Bad, PageSize: plan.PageSize, Rich: plan.Rich})
 	defer w.close()
-	v := &verdict{}
+	tr := w.net.transport()
+	defer tr.CloseIdleConnections()
+	source, err := qualys.New(qualys.Config{
+		Name: "corp", APIURL: "http://" + qualysHost, GatewayURL: "http://" + qualysHost, Username: user, Password: password, Transport: tr,
+	})
+	w.check(err)
+	m := &model.Model{Source: source, Connection: "corp", Sections: w.plan.sections()}
+	m.Target = model.Target{URL: "http://" + serviceNowHost, Username: user, Password: password, DiscoverySource: "SG-Qualys", Client: &http.Client{Transport: tr}}
 	var out [2]T
-	w.finish(v)
-	out[0] = look(w)
-	w.control(http.MethodPost, qualysHost, "/_sim/mutate?k="+strconv.Itoa(mutations), "", nil)
-	w.finish(v)
-	out[1] = look(w)
-	w.check(v.err())
+	for i := range out {
+		if i > 0 {
+			w.control(http.MethodPost, qualysHost, "/_sim/mutate?k="+strconv.Itoa(mutations), "", nil)
+		}
+		res, err := m.Sync(context.Background())
+		w.check(err)
+		require.NotEmpty(t, res.Written)
+		out[i] = look(w)
+	}
 	return out
 }
 

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -95,7 +96,11 @@ func newWorld(t *testing.T, plan Plan) *world {
 	w.net.serve("servicenow.sim", w.serviceNow.Handler())
 	w.store, err = sql.Open(context.Background(), filepath.Join(t.TempDir(), "store.db"), sql.Options{Now: time.Now})
 	w.check(err)
-	_, err = w.store.SaveRevision(context.Background(), document, "digest", "test")
+	text := document
+	if plan.Rich {
+		text = strings.Replace(document, "existing: full", "existing: full, sections: {software: true, volumes: true, cloudDetails: true}", 1)
+	}
+	_, err = w.store.SaveRevision(context.Background(), text, "digest", "test")
 	w.check(err)
 	return w
 }
@@ -108,13 +113,15 @@ func (w *world) check(err error) {
 // close ends every goroutine of the world, zombies included.
 func (w *world) close() {
 	w.t.Helper()
-	time.Sleep(2 * frozenFor)
 	w.mu.Lock()
 	all := w.old
 	if w.proc != nil {
 		all = append(all, w.proc)
 	}
 	w.mu.Unlock()
+	if len(all) > 0 {
+		time.Sleep(2 * frozenFor)
+	}
 	for _, p := range all {
 		p.kill()
 		p.running.Wait()
