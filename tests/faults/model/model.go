@@ -86,7 +86,7 @@ func (m *Model) Sync(ctx context.Context) (*Result, error) {
 func (m *Model) one(ctx context.Context, r *qualys.Result, rules *classify.Set, maps *mapping.Map, res *Result) error {
 	if r.Err != nil {
 		res.Failed[r.ID] = r.Err.Error()
-		return nil
+		return nil //nolint:nilerr // a malformed asset is a result
 	}
 	clean := asset.Cleanse(r.Asset)
 	in := classify.InputsOf(r.Asset, clean)
