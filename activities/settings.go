@@ -139,7 +139,7 @@ func compile(document string) (*compiled, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := mapping.Default()
+	m, err := mapping.Extended(cfg.Mappings...)
 	if err != nil {
 		return nil, err
 	}

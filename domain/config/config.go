@@ -6,7 +6,10 @@
 // "${file:name}"), never secrets.
 package config
 
-import "github.com/qbridge/qbridge/domain/classify"
+import (
+	"github.com/qbridge/qbridge/domain/classify"
+	"github.com/qbridge/qbridge/domain/mapping"
+)
 
 // Config is one configuration document.
 type Config struct {
@@ -14,8 +17,10 @@ type Config struct {
 	ServiceNow []ServiceNow `yaml:"servicenow,omitzero" json:"servicenow,omitempty"`
 	Schedules  []Schedule   `yaml:"schedules,omitzero" json:"schedules,omitempty"`
 	// Rules replaces default classification rules by id, or adds rules.
-	Rules      classify.Tables `yaml:"rules,omitzero" json:"rules,omitzero"`
-	Properties Properties      `yaml:"properties,omitzero" json:"properties,omitzero"`
+	Rules classify.Tables `yaml:"rules,omitzero" json:"rules,omitzero"`
+	// Mappings override and extend the default mapping by name, in their order.
+	Mappings   []*mapping.Document `yaml:"mappings,omitzero" json:"mappings,omitempty"`
+	Properties Properties          `yaml:"properties,omitzero" json:"properties,omitzero"`
 }
 
 // Qualys is one Qualys subscription ("API source"). Its name is part of every

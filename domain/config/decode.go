@@ -55,6 +55,7 @@ func Merge(docs ...*Config) *Config {
 		out.ServiceNow = append(out.ServiceNow, d.ServiceNow...)
 		out.Schedules = append(out.Schedules, d.Schedules...)
 		out.Rules = out.Rules.Override(d.Rules)
+		out.Mappings = append(out.Mappings, d.Mappings...)
 		if !reflect.DeepEqual(d.Properties, filledProperties()) {
 			out.Properties = d.Properties
 		}

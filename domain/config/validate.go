@@ -10,6 +10,7 @@ import (
 	"github.com/samber/lo"
 
 	"github.com/qbridge/qbridge/domain/classify"
+	"github.com/qbridge/qbridge/domain/mapping"
 )
 
 // Problem is one thing that is wrong in a document, with its place and remedy.
@@ -34,8 +35,8 @@ var Platforms = []string{"US1", "US2", "US3", "US4", "EU1", "EU2", "EU3", "IN1",
 // Sections that a schedule may switch. Only those in mapped can be switched on:
 // nothing is mapped from the others yet.
 var (
-	Sections = []string{"networkInterfaces", "software", "openPorts", "volumes", "services", "userAccounts", "tags", "cloud", "cloudDetails", "processor"}
-	mapped   = []string{"networkInterfaces", "cloud", "cloudDetails", "software", "volumes"}
+	Sections = []string{"networkInterfaces", "software", "openPorts", "volumes", "services", "userAccounts", "tags", "cloud", "cloudDetails", "processor", "model", "location", "owner"}
+	mapped   = []string{"networkInterfaces", "cloud", "cloudDetails", "software", "volumes", "model", "location", "owner"}
 )
 
 // Validate returns everything that is wrong with a document, in its order.
@@ -50,6 +51,9 @@ func (c *Config) Validate() []Problem {
 	}
 	if _, err := classify.Compile(classify.Default().Override(c.Rules)); err != nil {
 		v.add("rules", strings.TrimPrefix(err.Error(), "classify: "), "")
+	}
+	if _, err := mapping.Extended(c.Mappings...); err != nil {
+		v.add("mappings", strings.TrimPrefix(err.Error(), "mapping: "), "see `qbridge mapping show CLASS` for what there is")
 	}
 	p := c.Properties
 	v.check(p.FailureRatio > 0 && p.FailureRatio <= 1, "properties.failureRatio", fmt.Sprintf("%v is not a share", p.FailureRatio), "write a number from 0.01 to 1")

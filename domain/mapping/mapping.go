@@ -138,12 +138,16 @@ type Relation struct {
 }
 
 // Default returns the compiled default mapping.
-func Default() (*Map, error) {
+func Default() (*Map, error) { return Extended() }
+
+// Extended returns the default mapping, overridden and extended by documents in
+// their order.
+func Extended(docs ...*Document) (*Map, error) {
 	doc, err := Parse("default mapping", defaultDocument)
 	if err != nil {
 		return nil, err
 	}
-	return Compile(doc)
+	return Compile(append([]*Document{doc}, docs...)...)
 }
 
 // Parse reads a document strictly.

@@ -49,7 +49,8 @@ func TestCIsThatWereThereBeforeAreNotTouchedInMetadataOnlyMode(t *testing.T) {
 func TestSectionsAreAskedForAndWrittenOnlyWhenTheyAreOn(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, "--assets", "60", "--seed", "9")
-	on := strings.Replace(s.document(), "manual: true", "manual: true\n    sections: {software: true, volumes: true, cloudDetails: true}", 1)
+	on := strings.Replace(s.document(), "manual: true", "manual: true\n    sections: {software: true, volumes: true, cloudDetails: true, model: true, location: true, owner: true}", 1) +
+		"mappings:\n  - main:\n      - name: mine\n        for: [cmdb_ci_hardware]\n        columns: [{to: short_description, from: [clean.os]}]\n"
 	rows := func(table string) int {
 		var d struct {
 			Classes map[string]int `json:"classes"`
