@@ -129,7 +129,7 @@ type Fallback struct {
 // Properties are settings for all schedules.
 type Properties struct {
 	RefreshAfter   Duration `yaml:"refreshAfter,omitzero" json:"refreshAfter,omitzero"`  // default 168h
-	ResumeWithin   Duration `yaml:"resumeWithin,omitzero" json:"resumeWithin,omitzero"`  // default 24h
+	ResumeWithin   Duration `yaml:"resumeWithin,omitzero" json:"resumeWithin,omitzero"`  // default 48h: longer than a run tries
 	Overlap        Duration `yaml:"overlap,omitzero" json:"overlap,omitzero"`            // default 2h
 	FailureRatio   float64  `yaml:"failureRatio,omitzero" json:"failureRatio,omitempty"` // default 0.2, from 100 records on
 	AllowUpgrade   *bool    `yaml:"allowUpgrade,omitzero" json:"allowUpgrade,omitempty"` // class changes; default true

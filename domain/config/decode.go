@@ -27,7 +27,7 @@ var Defaults = struct {
 }{
 	PageSize: 300, Lanes: 4, PayloadItems: 250, PayloadBytes: 4 << 20, VerifySample: 20,
 	QualysTimeout: Duration(300 * time.Second), ServiceNowTimeout: Duration(120 * time.Second),
-	RefreshAfter: Duration(7 * 24 * time.Hour), ResumeWithin: Duration(24 * time.Hour), Overlap: Duration(2 * time.Hour),
+	RefreshAfter: Duration(7 * 24 * time.Hour), ResumeWithin: Duration(48 * time.Hour), Overlap: Duration(2 * time.Hour),
 	FailureRatio: 0.2, DiscoverySource: "SG-Qualys",
 }
 

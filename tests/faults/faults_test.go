@@ -142,3 +142,31 @@ func TestAssetsThatAreLostBetweenPagesAreNoticed(t *testing.T) {
 		require.Equal(t, want[0], w.digest())
 	})
 }
+
+// TestAFailedRunIsFinishedByTheNextOneWithoutFetchingAgain lets ServiceNow fail
+// for longer than a run tries.
+func TestAFailedRunIsFinishedByTheNextOneWithoutFetchingAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		plan := Plan{Seed: 23, Assets: 60, PageSize: 20, Target: "on ire.enhanced nth 3 for 40h do status(503)"}
+		w := newWorld(t, plan)
+		defer w.close()
+		_, err := w.run(contract.RunInput{}, 0)
+		require.ErrorContains(t, err, "status 503")
+		w.heal()
+		res, err := w.run(contract.RunInput{}, 0)
+		require.NoError(t, err)
+		require.Equal(t, "ok", res.Outcome)
+		want := reference(t, plan, func(w *world) string { return w.digest() })
+		require.Equal(t, want[0], w.digest())
+		seen := map[string]bool{}
+		for _, e := range w.log(qualysHost) {
+			if e.Endpoint == "search.asset" {
+				require.False(t, seen[cursorOf(e)], "%s was fetched twice", cursorOf(e))
+				seen[cursorOf(e)] = true
+			}
+		}
+		require.Len(t, seen, 3)
+		require.NoError(t, w.ledger())
+	})
+}
