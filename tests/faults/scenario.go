@@ -72,6 +72,7 @@ func play(t *testing.T, plan Plan) error {
 	want := reference(t, plan, func(w *world) string { return w.digest() })
 	w.equal(v, "equality", want, 0)
 	v.say("history", w.history())
+	v.say("nothing destroyed", w.destroyed())
 	w.control(http.MethodPost, qualysHost, "/_sim/mutate?k="+strconv.Itoa(mutations), "", nil)
 	w.finish(v)
 	w.equal(v, "equality after changes", want, 1)
@@ -159,6 +160,18 @@ func (w *world) history() error {
 	}
 	if most := 1 + reasons + len(w.old); logins > most {
 		return fmt.Errorf("%d logins, with at most %d tokens lost", logins, most)
+	}
+	return nil
+}
+
+// destroyed checks that nothing was ever deleted or patched: runs that fail,
+// are cut short or see nothing must not clean up.
+func (w *world) destroyed() error {
+	for _, e := range w.log(serviceNowHost) {
+		switch e.Endpoint {
+		case "table.delete", "table.patch", "table.put":
+			return fmt.Errorf("a run called %s", e.Endpoint)
+		}
 	}
 	return nil
 }
