@@ -42,7 +42,7 @@ type options struct {
 
 func command() *cobra.Command {
 	var o options
-	var pageLatency, ireLatency, limits, faults, profile string
+	var pageLatency, ireLatency, limits, faults, profile, others string
 	cmd := &cobra.Command{
 		Use:   "qbridge-dev",
 		Short: "Bring up Temporal, both simulators and a worker, and run the first sync",
@@ -51,13 +51,14 @@ a worker, applies a configuration, runs the first sync and shows what happened.
 It stays up until Ctrl-C; state lives under --dir and the next start continues
 from it.
 
-Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 finished with failed records.`,
+Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 finished with failed records or an
+incomplete enumeration.`,
 		Args:          cobra.NoArgs,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			for flag, value := range map[string]string{
-				"--page-latency": pageLatency, "--ire-latency": ireLatency, "--limits": limits, "--faults": faults, "--profile": profile,
+				"--page-latency": pageLatency, "--ire-latency": ireLatency, "--limits": limits, "--faults": faults, "--profile": profile, "--other-cis": others,
 			} {
 				if value != "" {
 					o.simArgs = append(o.simArgs, flag, value)
@@ -80,6 +81,7 @@ Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 finished with failed r
 	f.IntVar(&o.assets, "assets", 2000, "assets in the simulated subscription")
 	f.Int64Var(&o.seed, "seed", 1, "seed of the simulated estate")
 	f.IntVar(&o.bad, "bad", 0, "malformed assets in the simulated subscription")
+	f.StringVar(&others, "other-cis", "", "CIs that other sources keep in the simulated CMDB, half of them machines of the subscription")
 	f.StringVar(&profile, "profile", "", "size of an asset: lean (13 KB) or full (60 KB)")
 	f.StringVar(&pageLatency, "page-latency", "", "latency of a Qualys page, for example 300ms")
 	f.StringVar(&ireLatency, "ire-latency", "", "latency of an IRE call and of each item, for example 40ms+4ms")

@@ -1,6 +1,8 @@
 package e2e_test
 
 import (
+	"encoding/json"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -132,4 +134,51 @@ func TestAnUnknownScheduleIsRefusedBeforeAnythingStarts(t *testing.T) {
 	code, _, errs := s.cli("run", "start", "nosuch")
 	require.Equal(t, cli.ExitUsage, code)
 	require.Equal(t, "qbridge: there is no schedule \"nosuch\"; revision r1 has inventory\n", errs)
+}
+
+// rows reads all rows of a table of the instance, by sys_id.
+func (s *stack) rows(table string) map[string]map[string]string {
+	s.t.Helper()
+	req, err := http.NewRequest(http.MethodGet, s.sims.ServiceNow.URL+"/api/now/table/"+table+"?sysparm_limit=10000&sysparm_exclude_reference_link=true", nil)
+	require.NoError(s.t, err)
+	req.SetBasicAuth(s.sims.ServiceNow.Username, s.sims.ServiceNow.Password)
+	req.Header.Set("Accept", "application/json")
+	res, err := http.DefaultClient.Do(req)
+	require.NoError(s.t, err)
+	defer func() { _ = res.Body.Close() }()
+	var out struct {
+		Result []map[string]string `json:"result"`
+	}
+	require.NoError(s.t, json.NewDecoder(res.Body).Decode(&out))
+	byID := map[string]map[string]string{}
+	for _, r := range out.Result {
+		byID[r["sys_id"]] = r
+	}
+	return byID
+}
+
+func TestACMDBThatOthersKeepIsNotTrampled(t *testing.T) {
+	t.Parallel()
+	s := newStack(t, "--assets", "200", "--seed", "6", "--other-cis", "120")
+	code, out := s.apply(strings.Replace(s.document(), "existing: full", "existing: metadata-only", 1))
+	require.Zero(t, code, out)
+	theirs := s.rows("cmdb_ci_computer")
+	require.Len(t, theirs, 120, "computers and servers of other sources")
+	code, first := s.sync("--full")
+	require.Zero(t, code)
+	require.True(t, first.Balanced())
+	require.Zero(t, first.Failed+first.Rejected, "%+v", first.Counters)
+	after := s.rows("cmdb_ci_computer")
+	for id, row := range theirs {
+		require.Equal(t, row, after[id], "a CI of another source")
+	}
+	machines := map[string]string{} // by name; some of their serial numbers are junk
+	for id, row := range after {
+		name := strings.ToLower(row["name"])
+		require.Empty(t, machines[name], "%s is there twice: %v and %v", name, row, after[machines[name]])
+		machines[name] = id
+	}
+	code, text, errs := s.cli("run", "show", "latest", "--outcome", "skipped")
+	require.Zero(t, code, errs)
+	require.GreaterOrEqual(t, strings.Count(text, "existing CI is protected"), 60, "half of theirs are in Qualys too: %s", text)
 }

@@ -65,6 +65,7 @@ func parse(args []string, stderr io.Writer) (*settings, error) {
 	fs.StringVar(&s.servicenow.ClientSecret, "client-secret", defaultSecret, "OAuth client secret")
 	fs.StringVar(&s.servicenow.DiscoverySource, "discovery-source", defaultSource, "discovery source that the instance knows")
 	fs.DurationVar(&s.servicenow.TokenLifetime, "servicenow-token-lifetime", 30*time.Minute, "lifetime of a ServiceNow access token")
+	fs.IntVar(&s.servicenow.Others.CIs, "other-cis", 0, "CIs that other discovery sources keep in the CMDB; half of them are machines of the subscription")
 	if err := fs.Parse(args); err != nil {
 		return nil, err
 	}
@@ -109,6 +110,7 @@ func (s *settings) apply(t flagTexts) error {
 		}
 	}
 	s.qualys.Faults, s.servicenow.Faults = t.faults, t.faults
+	s.servicenow.Others.Estate = s.qualys.Estate
 	s.servicenow.Seed = s.qualys.Estate.Seed
 	if t.state != "" {
 		s.qualys.StateDir = filepath.Join(t.state, "qualys")
