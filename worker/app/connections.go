@@ -75,7 +75,7 @@ func (c *connections) refresh(ctx context.Context) error {
 	}
 	for queue := range c.workers {
 		if !wanted[queue] {
-			c.stop(queue, "connection is gone")
+			c.stop(queue, "connection is gone", true)
 		}
 	}
 	for queue := range wanted {
@@ -90,7 +90,7 @@ func (c *connections) refresh(ctx context.Context) error {
 				return err
 			}
 		case !mine && running:
-			c.stop(queue, "another process polls it")
+			c.stop(queue, "another process polls it", false)
 		}
 	}
 	return nil
@@ -146,16 +146,20 @@ func (c *connections) start(queue string) error {
 	return nil
 }
 
-// stop ends the worker of a queue without waiting for its activities: the
-// rows of other queues must be renewed meanwhile.
-func (c *connections) stop(queue, why string) {
+// stop ends the worker of a queue without waiting for its activities: the rows
+// of other queues must be renewed meanwhile. Its own row, as long as it is ours,
+// is renewed too until the last activity has ended: nobody else may call the
+// vendor beside it.
+func (c *connections) stop(queue, why string, ours bool) {
 	w := c.workers[queue]
 	delete(c.workers, queue)
 	c.log.Info().Str("queue", queue).Str("reason", why).Msg("connection stops")
 	c.stopping.Add(1)
 	go func() {
 		defer c.stopping.Done()
-		w.Stop()
+		stopped := make(chan struct{})
+		go func() { w.Stop(); close(stopped) }()
+		c.hold(queue, ours, stopped)
 		ctx, cancel := context.WithTimeout(context.Background(), releaseTimeout)
 		defer cancel()
 		if err := c.store.ReleasePoller(ctx, queue, c.owner); err != nil {
@@ -164,10 +168,33 @@ func (c *connections) stop(queue, why string) {
 	}()
 }
 
+// hold keeps a queue until its worker has stopped.
+func (c *connections) hold(queue string, ours bool, stopped <-chan struct{}) {
+	tick := time.NewTicker(pollerTTL / 3)
+	defer tick.Stop()
+	for {
+		select {
+		case <-stopped:
+			return
+		case <-tick.C:
+		}
+		if !ours {
+			continue
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), releaseTimeout)
+		mine, err := c.store.AcquirePoller(ctx, queue, c.owner, pollerTTL)
+		cancel()
+		if err != nil {
+			c.log.Warn().Err(err).Str("queue", queue).Msg("queue not renewed while its worker stops")
+		}
+		ours = mine || err != nil
+	}
+}
+
 // stopAll stops every worker, side by side, and waits for them.
 func (c *connections) stopAll() {
 	for queue := range c.workers {
-		c.stop(queue, "worker stops")
+		c.stop(queue, "worker stops", true)
 	}
 	c.stopping.Wait()
 }
