@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"strconv"
@@ -10,6 +11,7 @@ import (
 	"github.com/qbridge/qbridge/activities/crash"
 	"github.com/qbridge/qbridge/activities/qualys"
 	"github.com/qbridge/qbridge/activities/store"
+	"github.com/qbridge/qbridge/activities/transport"
 	"github.com/qbridge/qbridge/domain/asset"
 	"github.com/qbridge/qbridge/domain/classify"
 	"github.com/qbridge/qbridge/domain/mapping"
@@ -132,17 +134,25 @@ const (
 )
 
 // search asks for one page and counts the calls. A page that promises more and
-// does not lead on is asked for again before the cursor counts as stuck.
+// does not lead on is asked for again before the cursor counts as stuck; one that
+// is too large is halved.
 func search(ctx context.Context, c *qualys.Client, q qualys.Query) (*qualys.Page, int64, error) {
+	q.PageSize = c.PageSize()
+	stuck := 0
 	for n := int64(1); ; n++ {
 		answer, _, err := c.Search(ctx, q)
+		var large *transport.BodyTooLargeError
+		if errors.As(err, &large) && q.PageSize > 1 {
+			q.PageSize /= 2
+			continue
+		}
 		if err != nil {
 			return nil, n, err
 		}
 		if !answer.HasMore || answer.Next > q.Cursor {
 			return answer, n, nil
 		}
-		if n == stuckTries {
+		if stuck++; stuck == stuckTries {
 			return nil, n, &qualys.CursorStuckError{Cursor: q.Cursor}
 		}
 		if err := pause(ctx, stuckPause); err != nil {

@@ -213,7 +213,7 @@ func (c *Client) failed(op string, err error) error {
 	case errors.As(err, &host):
 		return host
 	case errors.As(err, &large):
-		return &Error{Op: op, Message: large.Error(), kind: KindUnavailable}
+		return &Error{Op: op, Message: large.Error(), Err: large, kind: KindUnavailable}
 	}
 	var uerr *url.Error
 	if errors.As(err, &uerr) { // its text repeats the URL

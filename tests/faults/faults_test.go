@@ -170,3 +170,19 @@ func TestAFailedRunIsFinishedByTheNextOneWithoutFetchingAgain(t *testing.T) {
 		require.NoError(t, w.ledger())
 	})
 }
+
+// TestAPageThatIsTooLargeIsReadInSmallerOnes gives a page less room than it needs.
+func TestAPageThatIsTooLargeIsReadInSmallerOnes(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		plan := Plan{Seed: 29, Assets: 40, PageSize: 40, MaxBody: 150_000}
+		w := newWorld(t, plan)
+		defer w.close()
+		res, err := w.run(contract.RunInput{}, 0)
+		require.NoError(t, err)
+		require.EqualValues(t, 40, res.Fetched)
+		require.Greater(t, res.Pages, int64(1))
+		want := reference(t, plan, func(w *world) string { return w.digest() })
+		require.Equal(t, want[0], w.digest())
+	})
+}

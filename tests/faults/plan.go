@@ -40,6 +40,7 @@ type Plan struct {
 	Qualys   string // fault plan of the Qualys simulator
 	Target   string // fault plan of the ServiceNow simulator
 	Rich     bool   // software, volumes and cloud details are on
+	MaxBody  int64  // of an answer of Qualys, 0 for the default
 	Limits   bool   // the subscription has limits
 	Blows    []Blow
 	CancelAt time.Duration // the first run is cancelled, 0: not

@@ -169,7 +169,7 @@ type vendors struct {
 
 func (v *vendors) make(cfg *config.Config) {
 	q, s, w := cfg.Qualys[0], cfg.ServiceNow[0], v.p.w
-	qt, err := transport.New(transport.Options{Name: q.Name, Base: v.p, Concurrency: qualysCalls, Secrets: []string{password}})
+	qt, err := transport.New(transport.Options{Name: q.Name, Base: v.p, Concurrency: qualysCalls, MaxBody: w.plan.MaxBody, Secrets: []string{password}})
 	w.check(err)
 	qc, err := qualys.New(qualys.Config{
 		Name: q.Name, APIURL: "http://" + qualysHost, GatewayURL: "http://" + qualysHost, Username: user, Password: password,
