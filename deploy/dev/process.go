@@ -86,10 +86,19 @@ func start(ctx context.Context, name, logDir string, env []string, wantLine bool
 	}
 }
 
-// failed explains why a child is gone, with the end of its log.
-func (p *process) failed() error {
-	return fmt.Errorf("%s ended (%w); run make run again, or see the end of %s:\n%s", p.name, p.err, p.log, tail(p.log, 3))
+// endedError says that a child is gone.
+type endedError struct {
+	p *process
 }
+
+func (e *endedError) Error() string {
+	return fmt.Sprintf("%s ended (%v); run make run again, or see the end of %s:\n%s", e.p.name, e.p.err, e.p.log, tail(e.p.log, 3))
+}
+
+func (e *endedError) Unwrap() error { return e.p.err }
+
+// failed explains why a child is gone, with the end of its log.
+func (p *process) failed() error { return &endedError{p} }
 
 // stop asks the child to end, and kills it when it does not.
 func (p *process) stop() {

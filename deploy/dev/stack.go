@@ -107,7 +107,23 @@ func build(ctx context.Context) error {
 	return nil
 }
 
+// temporalTries is how often the Temporal server is started: it takes further
+// ports of its own choice, which somebody else may take at the same moment.
+const temporalTries = 3
+
 func (s *stack) startTemporal(ctx context.Context, bin string) error {
+	var err error
+	for range temporalTries {
+		err = s.tryTemporal(ctx, bin)
+		var ended *endedError
+		if !errors.As(err, &ended) {
+			return err
+		}
+	}
+	return err
+}
+
+func (s *stack) tryTemporal(ctx context.Context, bin string) error {
 	port, err := ports.Reserve(s.opts.temporalPort)
 	if err != nil {
 		return err
@@ -120,12 +136,13 @@ func (s *stack) startTemporal(ctx context.Context, bin string) error {
 	if err != nil {
 		return err
 	}
-	s.children = append(s.children, p)
 	t := &s.addr.Temporal
 	t.Address, t.Namespace, t.UI, t.PID = fmt.Sprintf("127.0.0.1:%d", port), "default", fmt.Sprintf("http://127.0.0.1:%d", ui), p.cmd.Process.Pid
 	if s.client, err = dialTemporal(ctx, p, t.Address); err != nil {
+		p.stop()
 		return err
 	}
+	s.children = append(s.children, p)
 	return keepLonger(ctx, bin, t.Address)
 }
 

@@ -105,6 +105,17 @@ func startTemporal(dir string) (func(), error) {
 		return nil, fmt.Errorf("no Temporal server binary (%w): run `make test`, which builds it, or set TEMPORAL_BIN", err)
 	}
 	shared.cli = bin
+	var stop func()
+	var err error
+	for range 3 { // it takes further ports of its own choice, which somebody else may take at the same moment
+		if stop, err = tryTemporal(dir, bin); err == nil {
+			break
+		}
+	}
+	return stop, err
+}
+
+func tryTemporal(dir, bin string) (func(), error) {
 	port, err := ports.Reserve(0)
 	if err != nil {
 		return nil, err
@@ -122,18 +133,25 @@ func startTemporal(dir string) (func(), error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	stop := func() { _ = cmd.Process.Kill(); _ = cmd.Wait(); _ = log.Close() }
+	ended := make(chan struct{})
+	go func() { _ = cmd.Wait(); close(ended) }()
+	stop := func() { _ = cmd.Process.Kill(); <-ended; _ = log.Close() }
 	for deadline := time.Now().Add(patience); ; {
 		c, err := client.Dial(client.Options{HostPort: shared.temporal, Logger: quiet()})
 		if err == nil {
 			c.Close()
 			return stop, nil
 		}
+		select {
+		case <-ended:
+			stop()
+			return nil, fmt.Errorf("the Temporal server ended: %w", err)
+		case <-time.After(100 * time.Millisecond):
+		}
 		if time.Now().After(deadline) {
 			stop()
 			return nil, fmt.Errorf("the Temporal server does not come up: %w", err)
 		}
-		time.Sleep(100 * time.Millisecond)
 	}
 }
 
