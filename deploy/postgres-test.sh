@@ -19,5 +19,9 @@ trap stop EXIT
 port=$(( 20000 + RANDOM % 20000 ))
 as "$bin/initdb -D $dir/data -U postgres -A trust -E UTF8 --no-sync" >/dev/null
 as "$bin/pg_ctl -D $dir/data -w -l $dir/log -o '-p $port -c listen_addresses=127.0.0.1 -k $dir -c fsync=off -c max_connections=300' start" >/dev/null
+if [ -n "${RESTARTABLE:-}" ]; then # for a test that runs alone
+  su=$([ "$(id -u)" = 0 ] && echo "su postgres -s /bin/bash -c" || echo "bash -c")
+  export QBRIDGE_TEST_POSTGRES_RESTART="$su '$bin/pg_ctl -D $dir/data -m immediate -w -l $dir/log restart' >/dev/null"
+fi
 export QBRIDGE_TEST_POSTGRES="postgres://postgres@127.0.0.1:$port/postgres?sslmode=disable"
 "$@"

@@ -230,6 +230,9 @@ func TestATemporalServerThatIsKilledLosesNothing(t *testing.T) {
 	s.settled(s.result(run))
 }
 
+// With QBRIDGE_TEST_POSTGRES_RESTART, a command that restarts the server, the
+// whole server goes away; without it, for other tests use it too, the database of
+// this test.
 func TestADatabaseThatGoesAwayForAWhileLosesNothing(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, append([]string{"--page-latency", "600ms", "--ire-latency", "200ms"}, small...)...)
@@ -247,6 +250,12 @@ func TestADatabaseThatGoesAwayForAWhileLosesNothing(t *testing.T) {
 		}
 		return nil
 	})
+	if restart := os.Getenv("QBRIDGE_TEST_POSTGRES_RESTART"); restart != "" {
+		out, err := exec.Command("bash", "-c", restart).CombinedOutput()
+		require.NoError(t, err, "%s", out)
+		s.settled(s.result(run))
+		return
+	}
 	_, err = admin.Exec("ALTER DATABASE " + name + " ALLOW_CONNECTIONS false")
 	require.NoError(t, err)
 	_, err = admin.Exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name)
