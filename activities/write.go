@@ -235,6 +235,10 @@ func (w *pageWriter) choose(ctx context.Context, records []payload.Input) ([]pay
 			continue
 		}
 		link, linked := w.links[r.Key]
+		if r.Parts.UpdateOnly && !linked && !w.prior[r.Key] { // never written, and not worth a question in every run
+			skipped = append(skipped, store.Settlement{Key: r.Key, Outcome: record.Skipped, Reason: payload.SkipTerminated})
+			continue
+		}
 		if w.prior[r.Key] && !linked { // we may have created it ourselves: IRE knows by its source key
 			write = append(write, r)
 			continue
