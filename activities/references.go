@@ -62,6 +62,7 @@ func (w *pageWriter) resolveTable(ctx context.Context, table string, names map[s
 	if len(unknown) == 0 {
 		return nil
 	}
+	at := w.Now()
 	w.calls.Add(1)
 	found, _, err := w.target.Client.ResolveNames(ctx, table, unknown)
 	if err != nil {
@@ -71,6 +72,9 @@ func (w *pageWriter) resolveTable(ctx context.Context, table string, names map[s
 	for _, name := range unknown {
 		id := found[name]
 		if id == "" && names[name].Create {
+			if w.Now().Sub(at) > announcedFor { // held up: somebody else may have created it meanwhile
+				return errTooLate
+			}
 			w.calls.Add(1)
 			id, _, err = w.target.Client.CreateRow(ctx, table, map[string]string{"name": name})
 			var e *servicenow.Error
@@ -79,6 +83,7 @@ func (w *pageWriter) resolveTable(ctx context.Context, table string, names map[s
 			} else if err != nil {
 				return err
 			}
+			at = w.Now()
 			if err := crash.At(ctx, crash.AfterCreate); err != nil {
 				return err
 			}

@@ -150,7 +150,13 @@ func (c *Client) once(ctx context.Context, op, method, path string, query url.Va
 	if err := sniff(op, r); err != nil {
 		return meta, err
 	}
-	if err := read(r); err != nil {
+	err = read(r)
+	if err == nil { // the checksum of a compressed answer comes after the last asset
+		if _, err = io.Copy(io.Discard, r); err != nil {
+			err = unreadable(op, err)
+		}
+	}
+	if err != nil {
 		var ours *Error
 		if errors.As(err, &ours) {
 			return meta, err

@@ -1,6 +1,8 @@
 package qualys_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"fmt"
 	"io"
@@ -16,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/qbridge/qbridge/activities/qualys"
+	"github.com/qbridge/qbridge/activities/transport"
 	"github.com/qbridge/qbridge/domain/asset"
 )
 
@@ -460,4 +463,31 @@ func BenchmarkSearch(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/300, "µs/asset")
+}
+
+func TestAWrongChecksumSpoilsThePage(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t)
+	sum := 0
+	g.search = func(w http.ResponseWriter, _ *http.Request) {
+		var zipped bytes.Buffer
+		z := gzip.NewWriter(&zipped)
+		_, _ = z.Write([]byte(page(0, 1, `{"assetId":1}`)))
+		_ = z.Close()
+		data := zipped.Bytes()
+		data[len(data)-8] ^= byte(sum) // the checksum is in the last eight bytes
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Content-Encoding", "gzip")
+		_, _ = w.Write(data)
+	}
+	tr, err := transport.New(transport.Options{Name: "corp"})
+	require.NoError(t, err)
+	c := g.client(t, func(cfg *qualys.Config) { cfg.Transport = tr })
+	_, _, err = c.Search(context.Background(), qualys.Query{})
+	require.NoError(t, err)
+	sum = 1
+	_, _, err = c.Search(context.Background(), qualys.Query{})
+	var e *qualys.Error
+	require.ErrorAs(t, err, &e)
+	require.Equal(t, qualys.KindUnavailable, e.Kind())
 }

@@ -232,6 +232,13 @@ func (w *world) ledger() error {
 	if len(seen) < w.plan.Assets {
 		return fmt.Errorf("%d of at least %d assets have an outcome", len(seen), w.plan.Assets)
 	}
+	companies := map[string]bool{}
+	for _, row := range w.table("core_company", "") {
+		if companies[row["name"]] {
+			return fmt.Errorf("company %s is there twice", row["name"])
+		}
+		companies[row["name"]] = true
+	}
 	cis := map[string]bool{}
 	for _, row := range w.table("sys_object_source", "") {
 		if mainCI.MatchString(row["id"]) {
