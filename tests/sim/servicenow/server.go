@@ -34,6 +34,9 @@ type Options struct {
 	Faults string
 	// Others are the CIs of other discovery sources, none by default.
 	Others OtherSources
+	// UpdateSets are update sets (exported XML) that are committed before the
+	// start: the tables and columns that an application brings.
+	UpdateSets []string
 	// Seed makes sys_ids differ between instances.
 	Seed uint64
 	// Now is the instance's clock, default time.Now.
@@ -120,6 +123,11 @@ func (s *Server) open() error {
 	st, err := newStore(s.opt.Now, s.opt.Seed)
 	if err != nil {
 		return err
+	}
+	for _, set := range s.opt.UpdateSets {
+		if err := st.installUpdateSet(strings.NewReader(set)); err != nil {
+			return err
+		}
 	}
 	if err := st.seed(s.opt); err != nil {
 		return err

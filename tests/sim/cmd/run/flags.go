@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -66,6 +67,14 @@ func parse(args []string, stderr io.Writer) (*settings, error) {
 	fs.StringVar(&s.servicenow.DiscoverySource, "discovery-source", defaultSource, "discovery source that the instance knows")
 	fs.DurationVar(&s.servicenow.TokenLifetime, "servicenow-token-lifetime", 30*time.Minute, "lifetime of a ServiceNow access token")
 	fs.IntVar(&s.servicenow.Others.CIs, "other-cis", 0, "CIs that other discovery sources keep in the CMDB; half of them are machines of the subscription")
+	fs.Func("update-set", "file with an update set (exported XML) that the ServiceNow instance has committed; may be repeated", func(file string) error {
+		data, err := os.ReadFile(file) //nolint:gosec // the caller's own file
+		if err != nil {
+			return err
+		}
+		s.servicenow.UpdateSets = append(s.servicenow.UpdateSets, string(data))
+		return nil
+	})
 	if err := fs.Parse(args); err != nil {
 		return nil, err
 	}
