@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/qbridge/qbridge/domain/asset"
 	"github.com/qbridge/qbridge/domain/record"
 )
 
@@ -51,6 +52,7 @@ type Store interface {
 	Revisions
 	Runs
 	Ledger
+	Machines
 	Links
 	References
 	Pollers
@@ -247,6 +249,7 @@ type Record struct {
 	PayloadDigest string
 	WrittenDigest string
 	Body          []byte
+	Prior         []byte // what is in the target, where that is more or other than what is staged; nil: nothing is known
 	Answer        string // JSON of what the target answered
 	Intent        string // payload digest of a post that was never answered; empty: none
 	Run           string
@@ -266,6 +269,9 @@ type Settlement struct {
 	// Digest is the payload digest now known to be in the target; empty when the
 	// write failed, so that the record is written again.
 	Digest string
+	// Prior is the body to remember as written where that is more than the body
+	// that was staged; nil: it is that one.
+	Prior []byte
 	// Fresh marks a call that really touched the target (written-at moves).
 	Fresh bool
 }
@@ -315,6 +321,34 @@ type Ledger interface {
 	FinishPage(ctx context.Context, run string, epoch, page int64) (record.Counters, error)
 	// Progress returns the counters of a run so far, from its outcomes.
 	Progress(ctx context.Context, run string) (record.Counters, error)
+}
+
+// Machine is what one asset says about the machine that it describes.
+type Machine struct {
+	asset.Identity
+	// Tracking is how Qualys recognises the asset: by agent, address, name …
+	Tracking string
+	// Generation counts how often the id came to describe another machine. It is
+	// set by the store.
+	Generation int64
+}
+
+// MachineKeep is how long an asset that is not seen any more still stands for
+// its machine.
+const MachineKeep = 30 * 24 * time.Hour
+
+// Machines remembers which assets describe one machine.
+type Machines interface {
+	// Identify stores what the assets of a page say about their machines, and
+	// returns them with their generations, and the other assets of the source that
+	// have a cloud id, hardware UUID, serial number or name with one of them in
+	// common. An id whose machine changed (asset.KeyMoved) enters its next
+	// generation. Of the others only those count that this enumeration or a
+	// complete one has seen within MachineKeep, so that a page that is fetched
+	// again finds what it found before.
+	Identify(ctx context.Context, source string, enumeration int64, page []Machine) (known, others []Machine, err error)
+	// Generation returns the generation of an asset, 0 when it is not known.
+	Generation(ctx context.Context, source string, id int64) (int64, error)
 }
 
 // Link ties a source key to a CI of a target. It belongs to no schedule.

@@ -33,6 +33,7 @@ func canonical(p *Parts) *Parts {
 		References: append([]cmdb.Reference(nil), p.References...),
 		Tables:     stableRows(p.Tables),
 		UpdateOnly: p.UpdateOnly,
+		Primary:    p.Primary,
 	}
 	if p.Native != nil {
 		n := stableItem(*p.Native)

@@ -38,6 +38,12 @@ type Parts struct {
 	// UpdateOnly says that the record may change a CI that is there but must not
 	// create one: a terminated cloud instance gets its last state, no more.
 	UpdateOnly bool `json:"updateOnly,omitempty"`
+	// Primary is the key of the record that writes the CI of the same machine,
+	// where another one does: then there is no Native, only rows.
+	Primary string `json:"primary,omitempty"`
+	// SharedName says that machines with other serial numbers or adapters have
+	// the same name: it is written but never offered for identification.
+	SharedName bool `json:"sharedName,omitempty"`
 	// Flags tell what could not be written as it was reported.
 	Flags []Flag `json:"flags,omitempty"`
 }
@@ -48,6 +54,10 @@ type Flag struct {
 	Column string `json:"col"`
 	Why    string `json:"why"`
 }
+
+// Secondary is the reason of a record whose machine another record, Parts.Primary,
+// describes.
+const Secondary = "same machine as another asset, which writes its CI"
 
 // Reasons of flags.
 const (

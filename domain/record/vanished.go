@@ -62,6 +62,58 @@ func Vanished(prior, current Parts) []Item {
 	return append(out, rows...)
 }
 
+// Carry returns what must be remembered as written when current is written over
+// prior: current, and the parts of prior in sections that current does not carry
+// in full. They may still be in the target, and vanish only when their section
+// comes complete without them. It returns nil when that is nothing but current.
+func Carry(prior, current *Parts) *Parts {
+	if prior == nil || prior.Native == nil || current.Native == nil || prior.Native.Key != current.Native.Key {
+		return nil
+	}
+	out, main := *current, *current.Native
+	now, some := keysOf(current), false
+	keep := func(section, key string) bool {
+		carried := section != "" && key != "" && !now[key] && !slices.Contains(current.Complete, section)
+		some = some || carried
+		return carried
+	}
+	kept := map[string]bool{}
+	for i := range prior.Dependents {
+		if d := &prior.Dependents[i]; keep(d.Section, d.Key) {
+			kept[d.Key], out.Dependents = true, append(slices.Clip(out.Dependents), *d)
+		}
+	}
+	here := map[string]bool{}
+	for i := range current.Shared {
+		here[current.Shared[i].Key] = true
+	}
+	for i := range prior.Shared {
+		if s := &prior.Shared[i]; !here[s.Key] && keep(s.Section, s.Key) {
+			kept[s.Key], out.Shared = true, append(slices.Clip(out.Shared), *s)
+		}
+	}
+	for _, r := range prior.Relations {
+		if kept[r.Parent] || kept[r.Child] {
+			out.Relations = append(slices.Clip(out.Relations), r)
+		}
+	}
+	for i := range prior.Native.Related {
+		if r := &prior.Native.Related[i]; keep(r.Section, r.Key) {
+			main.Related = append(slices.Clip(main.Related), *r)
+		}
+	}
+	for i := range prior.Tables {
+		if r := &prior.Tables[i]; keep(r.Section, r.Key) {
+			out.Tables = append(slices.Clip(out.Tables), *r)
+		}
+	}
+	if !some {
+		return nil
+	}
+	out.Native = &main
+	return &out
+}
+
 // goneRelations returns relations between the record's remaining items and
 // shared items that no longer hold. Relations of vanished items end with them.
 func goneRelations(prior, current *Parts, complete func(string) bool) []Item {

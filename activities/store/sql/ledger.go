@@ -141,7 +141,7 @@ func (s *stager) stage(ctx context.Context, out *store.Page) error {
 	}
 	if err := s.insertRows(ctx, "INSERT INTO heads (schedule, target, kind, key, version, state, outcome, reason, class, payload_digest, written_digest, body, answer, intent, run, page, staged_at, written_at)",
 		` ON CONFLICT (schedule, target, kind, key) DO UPDATE SET version = excluded.version, state = excluded.state, outcome = excluded.outcome, reason = excluded.reason,
-		class = excluded.class, payload_digest = excluded.payload_digest, body = excluded.body, run = excluded.run, page = excluded.page, staged_at = excluded.staged_at`,
+		class = excluded.class, prior = `+written+`, payload_digest = excluded.payload_digest, body = excluded.body, run = excluded.run, page = excluded.page, staged_at = excluded.staged_at`,
 		18, s.heads); err != nil {
 		return err
 	}
@@ -180,6 +180,10 @@ func (s *stager) record(r *store.Staging, h head, exists bool, version int64, ou
 	s.heads = append(s.heads, s.schedule, s.target, string(r.Kind), r.Key, version, string(state), string(outcome), r.Reason, r.Class,
 		r.PayloadDigest, "", r.Body, "", "", s.in.Run, s.page, s.now, int64(0))
 }
+
+// written is what a head remembers of what was last written, when another body
+// takes the place of its body: that body, if it is what the target has.
+const written = "CASE WHEN heads.prior IS NULL AND heads.written_digest <> '' AND heads.written_digest = heads.payload_digest THEN heads.body ELSE heads.prior END"
 
 // known reads the heads of the page's keys.
 func (s *stager) known(ctx context.Context) (map[string]head, error) {
@@ -275,7 +279,7 @@ func (s *Store) Staged(ctx context.Context, run string, page int64) ([]store.Rec
 	return s.records(ctx, "staged records", "WHERE page = ? AND run = ? AND state = 'staged' ORDER BY key", page, run)
 }
 
-const recordColumns = "schedule, target, kind, key, version, state, outcome, reason, class, payload_digest, written_digest, body, answer, intent, run, page, staged_at, written_at"
+const recordColumns = "schedule, target, kind, key, version, state, outcome, reason, class, payload_digest, written_digest, body, prior, answer, intent, run, page, staged_at, written_at"
 
 func (s *Store) records(ctx context.Context, what, where string, args ...any) ([]store.Record, error) {
 	var out []store.Record
@@ -284,7 +288,7 @@ func (s *Store) records(ctx context.Context, what, where string, args ...any) ([
 		var kind, state, outcome string
 		var staged, written int64
 		if err := r.Scan(&rec.Schedule, &rec.Target, &kind, &rec.Key, &rec.Version, &state, &outcome, &rec.Reason, &rec.Class, &rec.PayloadDigest,
-			&rec.WrittenDigest, &rec.Body, &rec.Answer, &rec.Intent, &rec.Run, &rec.Page, &staged, &written); err != nil {
+			&rec.WrittenDigest, &rec.Body, &rec.Prior, &rec.Answer, &rec.Intent, &rec.Run, &rec.Page, &staged, &written); err != nil {
 			return err
 		}
 		rec.Kind, rec.State, rec.Outcome = record.Kind(kind), record.State(state), record.Outcome(outcome)

@@ -117,6 +117,7 @@ func (s *settler) settle(ctx context.Context, list []store.Settlement) error {
 		return err
 	}
 	var outcomes, heads []any
+	var more []*store.Settlement // with more in the target than was staged
 	for i := range list {
 		st := &list[i]
 		kind, ok := kinds[clean(st.Key)]
@@ -131,6 +132,9 @@ func (s *settler) settle(ctx context.Context, list []store.Settlement) error {
 		if st.Fresh || state == record.StateFailed {
 			touched = "yes"
 		}
+		if st.Prior != nil {
+			more = append(more, st)
+		}
 		outcomes = append(outcomes, s.run, st.Key, kind, string(st.Outcome), st.Reason, st.Class, s.now)
 		heads = append(heads, kind, st.Key, string(state), string(st.Outcome), st.Reason, st.Class, st.Answer, touched, st.Digest)
 	}
@@ -143,15 +147,24 @@ func (s *settler) settle(ctx context.Context, list []store.Settlement) error {
 	const row = "(?, ?, ?, ?, ?, ?, ?, ?, ?)" // columns of VALUES are column1, column2, … in both databases
 	args := append([]any{s.now}, heads...)
 	args = append(args, s.schedule, s.target, s.page, s.run)
-	_, err = s.exec(ctx, `UPDATE heads SET intent = '', state = v.column3, outcome = v.column4, reason = v.column5,
+	if _, err = s.exec(ctx, `UPDATE heads SET intent = '', state = v.column3, outcome = v.column4, reason = v.column5,
 		class = CASE WHEN v.column6 = '' THEN heads.class ELSE v.column6 END,
 		answer = CASE WHEN v.column7 = '' THEN heads.answer ELSE v.column7 END,
 		written_digest = CASE WHEN v.column8 = '' THEN heads.written_digest ELSE v.column9 END,
+		prior = CASE WHEN v.column9 = heads.payload_digest THEN NULL ELSE heads.prior END,
 		written_at = CASE WHEN v.column8 = '' THEN heads.written_at ELSE CAST(? AS BIGINT) END
 		FROM (VALUES `+strings.Repeat(row+", ", len(heads)/9-1)+row+`) AS v
 		WHERE heads.schedule = ? AND heads.target = ? AND heads.kind = v.column1 AND heads.key = v.column2
-		AND heads.page = ? AND heads.run = ? AND heads.state = 'staged'`, args...)
-	return err
+		AND heads.page = ? AND heads.run = ? AND heads.state = 'staged'`, args...); err != nil {
+		return err
+	}
+	for _, st := range more {
+		if _, err := s.exec(ctx, "UPDATE heads SET prior = ? WHERE schedule = ? AND target = ? AND key = ? AND page = ? AND run = ? AND written_digest = ?",
+			st.Prior, s.schedule, s.target, st.Key, s.page, s.run, st.Digest); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // kinds returns the kinds of the records that this run fetched, by key.

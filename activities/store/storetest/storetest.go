@@ -21,6 +21,7 @@ type Open func(t *testing.T) store.Store
 func Run(t *testing.T, open Open) {
 	all := cases()
 	maps.Copy(all, fences())
+	maps.Copy(all, machines())
 	for name, test := range all {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
