@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
-	"strconv"
 	"time"
 
 	"github.com/qbridge/qbridge/activities/crash"
@@ -100,8 +99,11 @@ func (a *Inventory) fetchPage(ctx context.Context, in contract.FetchPageInput) (
 		Records: make([]store.Staging, 0, len(answer.Results)),
 	}
 	prep := &preparer{setup: setup, connection: plan.Source, bodies: a.Bodies, now: a.Now().UTC()}
+	if err := prep.identify(ctx, a.Store, plan.Enumeration, answer.Results); err != nil {
+		return contract.PageRef{}, err
+	}
 	for i := range answer.Results {
-		rec, err := prep.record(&answer.Results[i])
+		rec, err := prep.record(i, &answer.Results[i])
 		if err != nil {
 			return contract.PageRef{}, err
 		}
@@ -177,17 +179,54 @@ type preparer struct {
 	connection string
 	bodies     *Bodies
 	now        time.Time
+
+	clean []*asset.Clean   // by result; nil for a malformed asset
+	roles asset.Roles      // of the page's assets
+	keys  map[int64]string // asset id → key, of the page and of what is the same machine
 }
 
-// record prepares one asset.
-func (p *preparer) record(r *qualys.Result) (store.Staging, error) {
-	id := strconv.FormatInt(r.ID, 10)
-	rec := store.Staging{Key: contract.AssetKey(p.connection, id), Kind: record.KindAsset, RefreshBefore: p.refreshBefore(r.ID)}
+// identify cleanses the assets of a page and finds out which of them describe a
+// machine that another asset describes better.
+func (p *preparer) identify(ctx context.Context, machines store.Machines, enumeration int64, results []qualys.Result) error {
+	p.clean, p.keys = make([]*asset.Clean, len(results)), make(map[int64]string, len(results))
+	list := make([]store.Machine, 0, len(results))
+	for i := range results {
+		if r := &results[i]; r.Err == nil {
+			p.clean[i] = asset.Cleanse(r.Asset)
+			list = append(list, store.Machine{Identity: asset.IdentityOf(r.Asset, p.clean[i]), Tracking: r.Asset.TrackingMethod})
+		}
+	}
+	page, others, err := machines.Identify(ctx, p.connection, enumeration, list)
+	if err != nil {
+		return err
+	}
+	identities := func(list []store.Machine) []asset.Identity {
+		out := make([]asset.Identity, len(list))
+		for i := range list {
+			out[i] = list[i].Identity
+			p.keys[list[i].ID] = contract.MovedKey(p.connection, list[i].ID, list[i].Generation)
+		}
+		return out
+	}
+	p.roles = asset.RolesOf(identities(page), identities(others))
+	return nil
+}
+
+// metadataSection is the toggle of the row that every asset of a machine has.
+const metadataSection = "metadata"
+
+// record prepares the i-th asset of the page.
+func (p *preparer) record(i int, r *qualys.Result) (store.Staging, error) {
+	key := p.keys[r.ID]
+	if key == "" {
+		key = contract.MovedKey(p.connection, r.ID, 0)
+	}
+	rec := store.Staging{Key: key, Kind: record.KindAsset, RefreshBefore: p.refreshBefore(r.ID)}
 	if r.Err != nil {
 		rec.Outcome, rec.Reason = record.Failed, r.Err.Error()
 		return p.sealed(rec, &Body{Revision: p.setup.Revision})
 	}
-	clean := asset.Cleanse(r.Asset)
+	clean := p.clean[i]
 	body := &Body{Name: clean.Name, Revision: p.setup.Revision, Inputs: classify.InputsOf(r.Asset, clean), Clean: cleanSteps(r.Asset, clean)}
 	body.Decision = p.setup.Rules.Classify(&body.Inputs, classify.Options{IPOnly: p.setup.Schedule.Fallback.IPOnly})
 	rec.Class = body.Decision.Class
@@ -196,11 +235,30 @@ func (p *preparer) record(r *qualys.Result) (store.Staging, error) {
 		return p.sealed(rec, body)
 	}
 	parts := p.setup.Mapping.Apply(mapping.Input{
-		Connection: p.connection, Asset: r.Asset, Clean: clean, Class: rec.Class, Sections: p.setup.Schedule.Sections,
+		Connection: p.connection, Key: key, Asset: r.Asset, Clean: clean, Class: rec.Class, Sections: p.setup.Schedule.Sections,
 	})
+	parts.SharedName = p.roles.SharesName(clean.Name)
+	if primary, ok := p.roles.Primary[r.ID]; ok {
+		parts = secondary(parts, p.keys[primary])
+		if len(parts.Tables) == 0 {
+			rec.Outcome, rec.Reason = record.Skipped, record.Secondary
+		}
+	}
 	body.Parts = &parts
 	rec.PayloadDigest = record.Digest(&parts)
 	return p.sealed(rec, body)
+}
+
+// secondary keeps of an asset what is its own when another one writes the CI of
+// its machine: the row with its metadata.
+func secondary(p record.Parts, primary string) record.Parts {
+	out := record.Parts{Primary: primary}
+	for _, r := range p.Tables {
+		if r.Section == metadataSection {
+			out.Tables = append(out.Tables, r)
+		}
+	}
+	return out
 }
 
 func (p *preparer) sealed(rec store.Staging, body *Body) (store.Staging, error) {

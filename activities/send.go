@@ -87,8 +87,9 @@ func graceful(ctx context.Context) (context.Context, context.CancelFunc) {
 func (w *pageWriter) send(ctx context.Context, p *payload.Payload) error {
 	gctx, cancel := graceful(ctx)
 	defer cancel()
+	unnamed, inserted := w.unnamedOf(p), map[string]bool{} // sent without their names first
 	for try := 0; ; try++ {
-		answer, err := w.announced(gctx, p)
+		answer, err := w.announced(gctx, p.WithoutNames(unnamed))
 		if err != nil {
 			return w.rejected(ctx, p, err)
 		}
@@ -99,10 +100,21 @@ func (w *pageWriter) send(ctx context.Context, p *payload.Payload) error {
 			return err
 		}
 		results := payload.Attribute(p, answer, w.priorOf(p), w.linkedOf(p))
+		named := w.named(results, unnamed)
+		for i := range results {
+			if r := &results[i]; inserted[r.Owner] { // by the post before, which left its name out
+				r.Recovered = false
+			} else if named[r.Owner] && r.Inserted {
+				inserted[r.Owner] = true
+			}
+		}
+		if err := w.complete(gctx, results, named); err != nil {
+			return err
+		}
 		locked := map[string]bool{}
 		var out []store.Settlement
 		for i := range results {
-			if results[i].Retry && try < lockTries {
+			if named[results[i].Owner] || results[i].Retry && try < lockTries {
 				locked[results[i].Owner] = true // its intent stays
 				w.answer(results[i].Owner, results[i].Inserted)
 				continue
@@ -118,10 +130,38 @@ func (w *pageWriter) send(ctx context.Context, p *payload.Payload) error {
 		}
 		again := p.Only(fmt.Sprintf("%s.%d", p.ID, try+1), locked)
 		p = &again
+		if len(named) == len(locked) {
+			continue // nothing to wait for
+		}
 		if err := pause(ctx, lockPause(try)); err != nil {
 			return err
 		}
 	}
+}
+
+// unnamedOf returns the records of a payload whose names other machines have too.
+// Until the target knows them by their source keys, they are written without it.
+func (w *pageWriter) unnamedOf(p *payload.Payload) map[string]bool {
+	out := map[string]bool{}
+	for _, key := range p.Records() {
+		if _, linked := w.links[key]; w.parts[key].SharedName && !linked {
+			out[key] = true
+		}
+	}
+	return out
+}
+
+// named returns the records that were written without their names and can be
+// written with them now, and takes them off the list.
+func (w *pageWriter) named(results []payload.Result, unnamed map[string]bool) map[string]bool {
+	out := map[string]bool{}
+	for i := range results {
+		if r := &results[i]; unnamed[r.Owner] && r.Outcome != record.Failed {
+			out[r.Owner] = true
+			delete(unnamed, r.Owner)
+		}
+	}
+	return out
 }
 
 // announcedFor is how long an announcement is good for. A worker that was held
@@ -273,6 +313,9 @@ func (w *pageWriter) settlement(r *payload.Result) (store.Settlement, error) {
 	case r.SysID != "":
 		s.Link = &store.Link{Target: w.plan.Target, Key: r.Owner, SysID: r.SysID, Class: r.Class, Origin: origin}
 		s.Digest = w.digests[r.Owner]
+		if s.Prior, err = w.carried(r.Owner); err != nil {
+			return store.Settlement{}, err
+		}
 	case r.Inserted && r.Main.SysID != "": // a part failed, but the CI is there and ours
 		s.Link = &store.Link{Target: w.plan.Target, Key: r.Owner, SysID: r.Main.SysID, Class: r.Class, Origin: origin}
 	}

@@ -117,8 +117,13 @@ type pageWriter struct {
 	prior    map[string]bool // records that an unanswered post may have written
 	answered map[string]bool // records whose last post was answered
 	links    map[string]store.Link
-	digests  map[string]string // key → payload digest
-	refused  map[string]string // key of a shared item → why it is not in the target
+	parts    map[string]*record.Parts
+	before   map[string]*record.Parts // what was written of a record, where it has changed since
+	ids      payload.SharedIDs        // set before any lane runs
+	beside   []alone                  // records of which only rows are written
+	second   []payload.Input          // records of machines that another record describes
+	digests  map[string]string        // key → payload digest
+	refused  map[string]string        // key of a shared item → why it is not in the target
 	counters record.Counters
 }
 
@@ -134,21 +139,26 @@ func (w *pageWriter) write(ctx context.Context) error {
 		return err
 	}
 	if len(records) > 0 {
-		shared, err := w.writeShared(ctx, records)
-		if err != nil {
+		if w.ids, err = w.writeShared(ctx, records); err != nil {
 			return err
 		}
-		if records, err = w.supplied(ctx, records, shared); err != nil {
+		if records, err = w.supplied(ctx, records, w.ids); err != nil {
 			return err
 		}
 		refs, err := w.resolve(ctx, records)
 		if err != nil {
 			return err
 		}
-		payloads := payload.Cut(records, shared, refs, w.limits())
+		payloads := payload.Cut(records, w.ids, refs, w.limits())
 		if err := w.lanes(ctx, payloads); err != nil {
 			return err
 		}
+	}
+	if err := w.seconds(ctx); err != nil {
+		return err
+	}
+	if err := w.writeAlone(ctx, w.beside); err != nil {
+		return err
 	}
 	if err := crash.At(ctx, crash.BeforeFinish); err != nil {
 		return err
@@ -182,6 +192,7 @@ func (w *pageWriter) load(ctx context.Context) ([]payload.Input, error) {
 		return nil, err
 	}
 	w.refused = map[string]string{}
+	w.parts, w.before = make(map[string]*record.Parts, len(rows)), map[string]*record.Parts{}
 	w.digests, w.prior, w.answered = make(map[string]string, len(rows)), map[string]bool{}, map[string]bool{}
 	inputs := make([]payload.Input, 0, len(rows))
 	for _, row := range rows {
@@ -189,7 +200,18 @@ func (w *pageWriter) load(ctx context.Context) ([]payload.Input, error) {
 		if err != nil {
 			return nil, fmt.Errorf("record %s: %w", row.Key, err)
 		}
-		w.digests[row.Key] = row.PayloadDigest
+		w.digests[row.Key], w.parts[row.Key] = row.PayloadDigest, body.Parts
+		if len(row.Prior) > 0 {
+			prior, err := w.Bodies.Decode(row.Prior)
+			if err != nil {
+				return nil, fmt.Errorf("record %s as written: %w", row.Key, err)
+			}
+			w.before[row.Key] = prior.Parts
+		}
+		if body.Parts.Primary != "" {
+			w.second = append(w.second, payload.Input{Key: row.Key, Parts: body.Parts})
+			continue
+		}
 		inputs = append(inputs, payload.Input{Key: row.Key, Parts: body.Parts})
 	}
 	if w.links, err = w.Store.LinksOf(ctx, w.plan.Target, lo.Keys(w.digests)); err != nil {
@@ -223,6 +245,12 @@ func (w *pageWriter) choose(ctx context.Context, records []payload.Input) ([]pay
 		switch {
 		case needed:
 			ask = append(ask, r)
+		case skip == payload.SkipProtected && len(r.Parts.Tables) > 0:
+			a := alone{key: r.Key, link: link, reason: payload.MetadataOnly}
+			if a.host = w.links[r.Key].SysID; link != nil {
+				a.host = link.SysID
+			}
+			w.beside = append(w.beside, a)
 		case skip != "":
 			skipped = append(skipped, store.Settlement{Key: r.Key, Outcome: record.Skipped, Reason: skip, Link: link})
 		default:
@@ -237,6 +265,10 @@ func (w *pageWriter) choose(ctx context.Context, records []payload.Input) ([]pay
 		link, linked := w.links[r.Key]
 		if r.Parts.UpdateOnly && !linked && !w.prior[r.Key] { // never written, and not worth a question in every run
 			skipped = append(skipped, store.Settlement{Key: r.Key, Outcome: record.Skipped, Reason: payload.SkipTerminated})
+			continue
+		}
+		if r.Parts.SharedName && !linked && !payload.IdentifiedWithoutName(r.Parts) {
+			skipped = append(skipped, store.Settlement{Key: r.Key, Outcome: record.Skipped, Reason: payload.SkipSharedName})
 			continue
 		}
 		if w.prior[r.Key] && !linked { // we may have created it ourselves: IRE knows by its source key

@@ -158,7 +158,7 @@ func (s *stack) startSimulators(ctx context.Context) error {
 	args := []string{
 		"--assets", fmt.Sprint(s.opts.assets), "--seed", fmt.Sprint(s.opts.seed), "--bad", fmt.Sprint(s.opts.bad),
 		"--qualys", fmt.Sprintf("127.0.0.1:%d", q), "--servicenow", fmt.Sprintf("127.0.0.1:%d", sn),
-		"--state", filepath.Join(s.opts.dir, "sim"),
+		"--state", filepath.Join(s.opts.dir, "sim"), "--update-set", filepath.Join("deploy", "servicenow", "qbridge-tables.xml"),
 	}
 	args = append(args, s.opts.simArgs...)
 	p, line, err := start(ctx, "simulators", s.opts.dir, nil, true, filepath.Join("bin", "qbridge-sim"), args...)

@@ -32,12 +32,11 @@ var nameShape = regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$`)
 // Platforms are the names of Qualys' shared platforms.
 var Platforms = []string{"US1", "US2", "US3", "US4", "EU1", "EU2", "EU3", "IN1", "CA1", "AE1", "UK1", "AU1", "KSA1"}
 
-// Sections that a schedule may switch. Only those in mapped can be switched on:
-// nothing is mapped from the others yet.
-var (
-	Sections = []string{"networkInterfaces", "software", "openPorts", "volumes", "services", "userAccounts", "tags", "cloud", "cloudDetails", "processor", "model", "location", "owner"}
-	mapped   = []string{"networkInterfaces", "cloud", "cloudDetails", "software", "volumes", "model", "location", "owner"}
-)
+// Sections that a schedule may switch.
+var Sections = []string{
+	"networkInterfaces", "software", "softwareDetails", "openPorts", "volumes", "services", "userAccounts", "tags", "cloud", "cloudDetails", "cloudTags",
+	"processor", "metadata", "model", "location", "owner",
+}
 
 // Validate returns everything that is wrong with a document, in its order.
 func (c *Config) Validate() []Problem {
@@ -168,8 +167,6 @@ func (v *validator) schedule(place string, s *Schedule) {
 	v.check(s.Filter == "", place+".filter", "filters are not supported yet", "remove it")
 	for _, name := range slices.Sorted(mapKeys(s.Sections)) {
 		v.check(slices.Contains(Sections, name), place+".sections", fmt.Sprintf("unknown section %q; did you mean %q?", name, classify.Nearest(name, Sections)), "")
-		unsupported := s.Sections[name] && slices.Contains(Sections, name) && !slices.Contains(mapped, name)
-		v.check(!unsupported, place+".sections."+name, "is not supported yet", "remove it, or switch it off")
 	}
 	v.timing(place, s)
 }

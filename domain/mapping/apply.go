@@ -14,6 +14,7 @@ import (
 // Input is one asset to map.
 type Input struct {
 	Connection string
+	Key        string // of the main CI; empty: connection and asset id
 	Asset      *asset.Asset
 	Clean      *asset.Clean
 	Class      string
@@ -84,7 +85,10 @@ func (m *Map) plan(class string) *plan {
 func (m *Map) Apply(in Input) record.Parts {
 	p := m.plan(in.Class)
 	v := &asset.View{Asset: in.Asset, Clean: in.Clean}
-	main := &cmdb.Item{Key: in.Connection + "/" + strconv.FormatInt(in.Asset.ID, 10), Class: in.Class}
+	if in.Key == "" {
+		in.Key = in.Connection + "/" + strconv.FormatInt(in.Asset.ID, 10)
+	}
+	main := &cmdb.Item{Key: in.Key, Class: in.Class}
 	b := builder{in: &in, view: v, main: main.Key, native: main, seen: map[string]bool{main.Key: true}, keys: map[string]string{"main": main.Key}}
 	main.Columns = b.values(main.Key, in.Class, p.columns, 0)
 	for _, l := range p.lookups {

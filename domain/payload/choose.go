@@ -29,6 +29,12 @@ func (p Policy) Refuses(parts *record.Parts) string {
 	return ""
 }
 
+// IdentifiedWithoutName reports whether IRE can identify a record's CI when its
+// name is left out.
+func IdentifiedWithoutName(p *record.Parts) bool {
+	return p.Native.Value("serial_number") != "" || len(p.Native.Lookup) > 0
+}
+
 // Match is what is known about a record's main CI in the target.
 type Match int
 
@@ -55,8 +61,12 @@ func MatchOf(linked bool, origin record.Origin) Match {
 // Reasons for skipping a record under a policy.
 const (
 	SkipProtected = "existing CI is protected (existing: metadata-only)"
-	SkipExists    = "exists already (operation: create)"
-	SkipNoMatch   = "no match (operation: update)"
+	// MetadataOnly is no skip: the rows beside a protected CI are written.
+	MetadataOnly = "existing CI is protected, only its metadata is written (existing: metadata-only)"
+	SkipExists   = "exists already (operation: create)"
+	SkipNoMatch  = "no match (operation: update)"
+	// SkipSharedName is for records that IRE could only take for another machine.
+	SkipSharedName = "other machines have the same name and nothing else identifies it"
 	// SkipTerminated is for records that may only update.
 	SkipTerminated = "terminated instances are never created"
 )

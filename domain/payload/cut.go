@@ -305,3 +305,20 @@ func (p *Payload) only(id string, keep func(owner string) bool) Payload {
 	}
 	return out
 }
+
+// WithoutNames returns the payload with the names of some records' CIs taken out,
+// so that IRE does not identify them by name.
+func (p *Payload) WithoutNames(owners map[string]bool) *Payload {
+	if len(owners) == 0 {
+		return p
+	}
+	out := *p
+	out.Items = slices.Clone(p.Items)
+	for i := range out.Items {
+		it := &out.Items[i]
+		if it.Role == RoleMain && owners[it.Owner] {
+			it.Columns = slices.DeleteFunc(slices.Clone(it.Columns), func(c cmdb.Column) bool { return c.Name == "name" })
+		}
+	}
+	return &out
+}

@@ -299,7 +299,7 @@ func reference[T any](t *testing.T, plan Plan, look func(*world) T) [2]T {
 	tr := w.net.transport()
 	defer tr.CloseIdleConnections()
 	source, err := qualys.New(qualys.Config{
-		Name: "corp", APIURL: "http://" + qualysHost, GatewayURL: "http://" + qualysHost, Username: user, Password: password, Transport: tr,
+		Name: "corp", APIURL: "http://" + qualysHost, GatewayURL: "http://" + qualysHost, Username: user, Password: password, Transport: tr, PageSize: plan.PageSize,
 	})
 	w.check(err)
 	m := &model.Model{Source: source, Connection: "corp", Sections: w.plan.sections()}

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"encoding/json"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/samber/lo"
@@ -34,8 +35,26 @@ func (s *Server) find(w http.ResponseWriter, r *http.Request) ([]found, bool) {
 		source, id = name, rest
 	}
 	var keys []string
+	add := func(source string) bool {
+		keys = append(keys, contract.AssetKey(source, id))
+		n, err := strconv.ParseInt(id, 10, 64)
+		if err != nil { // a key of a later generation, or none at all
+			return true
+		}
+		last, err := s.opts.Store.Generation(ctx, source, n)
+		if err != nil {
+			s.fail(w, err, "", "")
+			return false
+		}
+		for g := int64(1); g <= last; g++ {
+			keys = append(keys, contract.MovedKey(source, n, g))
+		}
+		return true
+	}
 	if source != "" {
-		keys = []string{contract.AssetKey(source, id)}
+		if !add(source) {
+			return nil, false
+		}
 	} else {
 		_, cfg, err := s.opts.Settings.Config(ctx, "")
 		if err != nil {
@@ -43,7 +62,9 @@ func (s *Server) find(w http.ResponseWriter, r *http.Request) ([]found, bool) {
 			return nil, false
 		}
 		for _, q := range cfg.Qualys {
-			keys = append(keys, contract.AssetKey(q.Name, id))
+			if !add(q.Name) {
+				return nil, false
+			}
 		}
 	}
 	var out []found

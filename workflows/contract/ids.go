@@ -1,6 +1,7 @@
 package contract
 
 import (
+	"strconv"
 	"strings"
 )
 
@@ -75,6 +76,16 @@ func InventoryLease(schedule string) string { return "inventory/" + schedule }
 // AssetKey is the source native key of an asset's main CI and the key of its
 // record.
 func AssetKey(connection, assetID string) string { return connection + "/" + assetID }
+
+// MovedKey is AssetKey for an asset id that came to describe another machine:
+// the CI of the machine before keeps the old key.
+func MovedKey(connection string, assetID, generation int64) string {
+	key := AssetKey(connection, strconv.FormatInt(assetID, 10))
+	if generation > 0 {
+		key += "." + strconv.FormatInt(generation, 10)
+	}
+	return key
+}
 
 // Search attributes. SQL visibility allows ten keywords; Written and Failures
 // are ints.

@@ -37,6 +37,8 @@ type Model struct {
 
 	last   map[int64]string // digest of what was written
 	shared map[string]bool  // keys
+	seen   map[int64]asset.Identity
+	parts  map[int64]*record.Parts // what was written
 }
 
 // Target is the instance that is written to.
@@ -57,7 +59,8 @@ type Result struct {
 // is not a plain success is an error: nothing disturbs the model.
 func (m *Model) Sync(ctx context.Context) (*Result, error) {
 	if m.last == nil {
-		m.last, m.shared = map[int64]string{}, map[string]bool{}
+		m.last, m.shared, m.seen = map[int64]string{}, map[string]bool{}, map[int64]asset.Identity{}
+		m.parts = map[int64]*record.Parts{}
 	}
 	rules, err := classify.Compile(classify.Default())
 	if err != nil {
@@ -73,7 +76,12 @@ func (m *Model) Sync(ctx context.Context) (*Result, error) {
 		if err != nil {
 			return nil, err
 		}
+		roles := m.roles(page)
 		for i := range page.Results {
+			if primary := roles.Primary[page.Results[i].ID]; primary != 0 {
+				res.Skipped[page.Results[i].ID] = fmt.Sprintf("same machine as %d", primary)
+				continue
+			}
 			if err := m.one(ctx, &page.Results[i], rules, maps, res); err != nil {
 				return nil, fmt.Errorf("model: asset %d: %w", page.Results[i].ID, err)
 			}
@@ -81,6 +89,23 @@ func (m *Model) Sync(ctx context.Context) (*Result, error) {
 		cursor, more = page.Next, page.HasMore
 	}
 	return res, nil
+}
+
+// roles looks at the assets of a page beside all that were seen before.
+func (m *Model) roles(page *qualys.Page) asset.Roles {
+	var here, known []asset.Identity
+	for _, id := range m.seen {
+		known = append(known, id)
+	}
+	for i := range page.Results {
+		if r := &page.Results[i]; r.Err == nil {
+			here = append(here, asset.IdentityOf(r.Asset, asset.Cleanse(r.Asset)))
+		}
+	}
+	for _, id := range here {
+		m.seen[id.ID] = id
+	}
+	return asset.RolesOf(here, known)
 }
 
 func (m *Model) one(ctx context.Context, r *qualys.Result, rules *classify.Set, maps *mapping.Map, res *Result) error {
@@ -113,7 +138,15 @@ func (m *Model) one(ctx context.Context, r *qualys.Result, rules *classify.Set, 
 		}
 		m.shared[s.Key] = true
 	}
-	return m.Target.write(ctx, &parts)
+	if err := m.Target.write(ctx, &parts); err != nil {
+		return err
+	}
+	before := m.parts[r.ID]
+	m.parts[r.ID] = &parts
+	if before == nil {
+		return nil
+	}
+	return m.Target.retire(ctx, before, record.Vanished(*before, parts))
 }
 
 // The body of an IRE call.
@@ -147,7 +180,7 @@ func (t Target) write(ctx context.Context, p *record.Parts) error {
 	for i := range all {
 		at[all[i].Key] = len(items)
 		items = append(items, item{
-			Class: all[i].Class, Internal: all[i].Key, Values: values(all[i].Columns), Lookup: rows(all[i].Lookup),
+			Class: all[i].Class, Internal: all[i].Key, Values: values(all[i].Columns), Lookup: wireRows(all[i].Lookup),
 			Source:   map[string]string{"source_name": t.DiscoverySource, "source_native_key": all[i].Key},
 			Settings: map[string]bool{"updateWithoutDowngrade": true, "updateWithoutSwitch": true},
 		})
@@ -225,7 +258,7 @@ func values(cols []cmdb.Column) map[string]string {
 	return out
 }
 
-func rows(in []cmdb.Row) []row {
+func wireRows(in []cmdb.Row) []row {
 	var out []row
 	for i := range in {
 		out = append(out, row{Class: in[i].Table, Values: values(in[i].Columns)})
@@ -289,6 +322,9 @@ func (t Target) call(ctx context.Context, method, path string, in, out any) erro
 	}
 	if res.StatusCode >= http.StatusMultipleChoices {
 		return fmt.Errorf("%s %s: status %d: %.300s", method, path, res.StatusCode, data)
+	}
+	if out == nil {
+		return nil
 	}
 	return json.Unmarshal(data, out)
 }
