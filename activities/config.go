@@ -61,7 +61,6 @@ type tested struct {
 
 // test tests all connections side by side, so that dead ones do not add up.
 func (c *Config) test(ctx context.Context, cfg *config.Config) []tested {
-	classes := chosen(cfg)
 	out := make([]tested, len(cfg.Qualys)+len(cfg.ServiceNow))
 	var wg sync.WaitGroup
 	start := func(n int, place string, check func() []contract.Check) {
@@ -75,19 +74,10 @@ func (c *Config) test(ctx context.Context, cfg *config.Config) []tested {
 		start(i, fmt.Sprintf("qualys[%d] %s", i, q.Name), func() []contract.Check { return c.Vendors.CheckQualys(ctx, q) })
 	}
 	for i, s := range cfg.ServiceNow {
-		start(len(cfg.Qualys)+i, fmt.Sprintf("servicenow[%d] %s", i, s.Name), func() []contract.Check { return c.Vendors.CheckServiceNow(ctx, s, classes) })
+		start(len(cfg.Qualys)+i, fmt.Sprintf("servicenow[%d] %s", i, s.Name), func() []contract.Check { return c.Vendors.CheckServiceNow(ctx, s, NeedsOf(cfg, s.Name)) })
 	}
 	wg.Wait()
 	return out
-}
-
-// chosen returns the classes that the rules of a valid configuration may choose.
-func chosen(cfg *config.Config) []string {
-	rules, err := classify.Compile(classify.Default().Override(cfg.Rules))
-	if err != nil {
-		return nil // a problem of the document, reported as such
-	}
-	return rules.Classes()
 }
 
 // ConfigPreflight tests the connections of a document, or of the active

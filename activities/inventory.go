@@ -99,6 +99,9 @@ func (a *Inventory) fetchPage(ctx context.Context, in contract.FetchPageInput) (
 		Records: make([]store.Staging, 0, len(answer.Results)),
 	}
 	prep := &preparer{setup: setup, connection: plan.Source, bodies: a.Bodies, now: a.Now().UTC()}
+	if prep.plugins, err = plugins(ctx, a.Store, plan.Target); err != nil {
+		return contract.PageRef{}, err
+	}
 	if err := prep.identify(ctx, a.Store, plan.Enumeration, answer.Results); err != nil {
 		return contract.PageRef{}, err
 	}
@@ -179,6 +182,7 @@ type preparer struct {
 	connection string
 	bodies     *Bodies
 	now        time.Time
+	plugins    map[string]bool // of the target
 
 	clean []*asset.Clean   // by result; nil for a malformed asset
 	roles asset.Roles      // of the page's assets
@@ -236,6 +240,7 @@ func (p *preparer) record(i int, r *qualys.Result) (store.Staging, error) {
 	}
 	parts := p.setup.Mapping.Apply(mapping.Input{
 		Connection: p.connection, Key: key, Asset: r.Asset, Clean: clean, Class: rec.Class, Sections: p.setup.Schedule.Sections,
+		Plugins: p.plugins, Tables: p.setup.Tables, Listed: p.setup.Listed,
 	})
 	parts.SharedName = p.roles.SharesName(clean.Name)
 	if primary, ok := p.roles.Primary[r.ID]; ok {

@@ -297,6 +297,7 @@ func (w *pageWriter) linkedOf(p *payload.Payload) map[string]bool {
 
 // settlement turns a result into what the store keeps.
 func (w *pageWriter) settlement(r *payload.Result) (store.Settlement, error) {
+	r.Main.Warnings = append(r.Main.Warnings, w.cut[r.Owner]...)
 	answer, err := json.Marshal(r.Main)
 	if err != nil {
 		return store.Settlement{}, fmt.Errorf("activities: answer of %s: %w", r.Owner, err)

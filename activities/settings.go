@@ -26,6 +26,8 @@ type Setup struct {
 	Properties config.Properties
 	Rules      *classify.Set
 	Mapping    *mapping.Map
+	Tables     map[string]string          // other names of tables in the target
+	Listed     map[string]map[string]bool // lists that mappings name, see mapping.Input
 	// RulesDigest changes when rules, mapping, sections or filter change; the
 	// next run is then a full one.
 	RulesDigest string
@@ -77,7 +79,7 @@ func (s *Settings) Of(ctx context.Context, revision, schedule string) (*Setup, e
 	}
 	return &Setup{
 		Revision: id, Schedule: sched, Properties: c.config.Properties,
-		Rules: c.rules, Mapping: c.mapping, RulesDigest: rulesDigest(c, sched),
+		Rules: c.rules, Mapping: c.mapping, Tables: tablesOf(c.config, sched.Target), Listed: map[string]map[string]bool{"tags": lo.SliceToMap(sched.Tags, func(t string) (string, bool) { return t, true })}, RulesDigest: rulesDigest(c, sched),
 	}, nil
 }
 
@@ -152,6 +154,13 @@ func rulesDigest(c *compiled, s config.Schedule) string {
 	fmt.Fprintln(h, c.rules.Digest(), c.mapping.Digest(), s.Source, s.Target, s.Filter, s.Operation, s.Existing, s.Fallback.IPOnly)
 	for _, k := range slices.Sorted(maps.Keys(s.Sections)) {
 		fmt.Fprintln(h, k, s.Sections[k])
+	}
+	tables := tablesOf(c.config, s.Target)
+	for _, k := range slices.Sorted(maps.Keys(tables)) {
+		fmt.Fprintln(h, k, tables[k])
+	}
+	for _, tag := range s.Tags {
+		fmt.Fprintln(h, tag)
 	}
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }

@@ -3,11 +3,14 @@ package activities
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/qbridge/qbridge/activities/qualys"
 	"github.com/qbridge/qbridge/activities/servicenow"
 	"github.com/qbridge/qbridge/activities/store"
+	"github.com/qbridge/qbridge/domain/classify"
 	"github.com/qbridge/qbridge/domain/config"
+	"github.com/qbridge/qbridge/domain/mapping"
 	"github.com/qbridge/qbridge/workflows/contract"
 )
 
@@ -17,9 +20,54 @@ type Vendors interface {
 	Qualys(ctx context.Context, revision, connection string) (*Source, error)
 	ServiceNow(ctx context.Context, revision, connection string) (*Target, error)
 	// CheckQualys and CheckServiceNow test a connection that need not be stored
-	// yet and return one line per capability. Classes are those that CIs may get.
+	// yet and return one line per capability.
 	CheckQualys(ctx context.Context, q config.Qualys) []contract.Check
-	CheckServiceNow(ctx context.Context, s config.ServiceNow, classes []string) []contract.Check
+	CheckServiceNow(ctx context.Context, s config.ServiceNow, n Needs) []contract.Check
+}
+
+// Needs are what a configuration needs of an instance.
+type Needs struct {
+	Classes []string // that CIs may get
+	Tables  []string // for rows beside CIs, under the names they have there
+}
+
+// NeedsOf returns what a configuration needs of one of its instances.
+func NeedsOf(cfg *config.Config, target string) Needs {
+	var n Needs
+	if rules, err := classify.Compile(classify.Default().Override(cfg.Rules)); err == nil { // else a problem of the document, reported as such
+		n.Classes = rules.Classes()
+	}
+	m, err := mapping.Extended(cfg.Mappings...)
+	if err != nil {
+		return n
+	}
+	names := tablesOf(cfg, target)
+	for _, t := range m.OwnTables() {
+		for _, s := range cfg.Schedules {
+			on, set := s.Sections[t.Section]
+			if name := orElse(names[t.Name], t.Name); s.Target == target && (set && on || !set && m.Sections()[t.Section]) && !slices.Contains(n.Tables, name) {
+				n.Tables = append(n.Tables, name)
+			}
+		}
+	}
+	return n
+}
+
+// tablesOf returns the other names that an instance has for tables of ours.
+func tablesOf(cfg *config.Config, target string) map[string]string {
+	for _, s := range cfg.ServiceNow {
+		if s.Name == target {
+			return s.Tables
+		}
+	}
+	return nil
+}
+
+func orElse(s, d string) string {
+	if s == "" {
+		return d
+	}
+	return s
 }
 
 // Source is one Qualys connection.
@@ -36,6 +84,8 @@ type Target struct {
 	// Shared serialises what must not be written twice at the same time: shared
 	// items and reference rows. All revisions of a connection have the same one.
 	Shared *Lock
+	// Lengths are those of the instance's columns, shared like Shared.
+	Lengths *Lengths
 }
 
 // Lock is a mutex whose waiters give up when their context ends.

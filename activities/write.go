@@ -118,12 +118,13 @@ type pageWriter struct {
 	answered map[string]bool // records whose last post was answered
 	links    map[string]store.Link
 	parts    map[string]*record.Parts
-	before   map[string]*record.Parts // what was written of a record, where it has changed since
-	ids      payload.SharedIDs        // set before any lane runs
-	beside   []alone                  // records of which only rows are written
-	second   []payload.Input          // records of machines that another record describes
-	digests  map[string]string        // key → payload digest
-	refused  map[string]string        // key of a shared item → why it is not in the target
+	before   map[string]*record.Parts     // what was written of a record, where it has changed since
+	ids      payload.SharedIDs            // set before any lane runs
+	cut      map[string][]payload.Message // record → values that were cut
+	beside   []alone                      // records of which only rows are written
+	second   []payload.Input              // records of machines that another record describes
+	digests  map[string]string            // key → payload digest
+	refused  map[string]string            // key of a shared item → why it is not in the target
 	counters record.Counters
 }
 
@@ -139,6 +140,9 @@ func (w *pageWriter) write(ctx context.Context) error {
 		return err
 	}
 	if len(records) > 0 {
+		if err := w.fit(ctx, records); err != nil {
+			return err
+		}
 		if w.ids, err = w.writeShared(ctx, records); err != nil {
 			return err
 		}
@@ -191,7 +195,7 @@ func (w *pageWriter) load(ctx context.Context) ([]payload.Input, error) {
 	if err != nil {
 		return nil, err
 	}
-	w.refused = map[string]string{}
+	w.refused, w.cut = map[string]string{}, map[string][]payload.Message{}
 	w.parts, w.before = make(map[string]*record.Parts, len(rows)), map[string]*record.Parts{}
 	w.digests, w.prior, w.answered = make(map[string]string, len(rows)), map[string]bool{}, map[string]bool{}
 	inputs := make([]payload.Input, 0, len(rows))

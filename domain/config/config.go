@@ -56,6 +56,9 @@ type ServiceNow struct {
 	PayloadItems    int            `yaml:"payloadItems,omitzero" json:"payloadItems,omitempty"` // most items per payload, default 250
 	PayloadBytes    int            `yaml:"payloadBytes,omitzero" json:"payloadBytes,omitempty"` // default 4 MiB
 	Timeout         Duration       `yaml:"timeout,omitzero" json:"timeout,omitzero"`            // per call, default 120s
+	// Tables gives other names to the tables that qbridge brings ("u_qbridge_…"),
+	// for example those of an application scope of your own.
+	Tables map[string]string `yaml:"tables,omitzero" json:"tables,omitempty"`
 }
 
 // Values of Qualys.API.
@@ -115,6 +118,7 @@ type Schedule struct {
 	Paused    bool            `yaml:"paused,omitzero" json:"paused,omitempty"`
 	Filter    string          `yaml:"filter,omitzero" json:"filter,omitempty"` // QQL
 	Sections  map[string]bool `yaml:"sections,omitzero" json:"sections,omitempty"`
+	Tags      []string        `yaml:"tags,omitzero" json:"tags,omitempty"` // names of the tags that the section tags writes
 	Approval  string          `yaml:"approval,omitzero" json:"approval,omitempty"`
 	Operation string          `yaml:"operation,omitzero" json:"operation,omitempty"`
 	Existing  string          `yaml:"existing,omitzero" json:"existing,omitempty"`

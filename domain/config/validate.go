@@ -143,8 +143,28 @@ func (v *validator) connections() {
 		v.secret(place+".auth.clientId", s.Auth.ClientID, client)
 		v.secret(place+".auth.clientSecret", s.Auth.ClientSecret, client)
 		v.check(s.Lanes >= 1 && s.Lanes <= 16, place+".lanes", fmt.Sprintf("%d is out of range", s.Lanes), "write a number from 1 to 16")
+		v.tables(place+".tables", s.Tables)
 		v.check(s.PayloadItems >= 10 && s.PayloadItems <= 1000, place+".payloadItems", fmt.Sprintf("%d is out of range", s.PayloadItems), "write a number from 10 to 1000")
 		v.check(s.PayloadBytes >= 64<<10 && s.PayloadBytes <= 10<<20, place+".payloadBytes", fmt.Sprintf("%d is out of range", s.PayloadBytes), "write a number from 65536 to 10485760")
+	}
+}
+
+// tableShape is the name of a table in ServiceNow.
+var tableShape = regexp.MustCompile(`^[a-z][a-z0-9_]{1,79}$`)
+
+// tables checks other names of the tables that qbridge brings.
+func (v *validator) tables(place string, tables map[string]string) {
+	if len(tables) == 0 {
+		return
+	}
+	m, err := mapping.Extended(v.config.Mappings...)
+	if err != nil {
+		return // reported as such
+	}
+	own := lo.Map(m.OwnTables(), func(t mapping.Table, _ int) string { return t.Name })
+	for _, name := range slices.Sorted(mapKeys(tables)) {
+		v.check(slices.Contains(own, name), place+"."+name, "qbridge has no such table", fmt.Sprintf("did you mean %q?", classify.Nearest(name, own)))
+		v.check(tableShape.MatchString(tables[name]), place+"."+name, fmt.Sprintf("%q is not the name of a table", tables[name]), "write a name such as x_acme_asset")
 	}
 }
 
@@ -168,10 +188,11 @@ func (v *validator) schedule(place string, s *Schedule) {
 	for _, name := range slices.Sorted(mapKeys(s.Sections)) {
 		v.check(slices.Contains(Sections, name), place+".sections", fmt.Sprintf("unknown section %q; did you mean %q?", name, classify.Nearest(name, Sections)), "")
 	}
+	v.check(!s.Sections["tags"] || len(s.Tags) > 0, place+".tags", "names no tags, so the section tags would write none", "list the names of the tags to write")
 	v.timing(place, s)
 }
 
-func mapKeys(m map[string]bool) func(yield func(string) bool) {
+func mapKeys[V any](m map[string]V) func(yield func(string) bool) {
 	return func(yield func(string) bool) {
 		for k := range m {
 			if !yield(k) {

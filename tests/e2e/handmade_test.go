@@ -314,3 +314,28 @@ func (h *handmade) insert(table string, values thing) {
 	_ = res.Body.Close()
 	require.Equal(h.t, http.StatusCreated, res.StatusCode)
 }
+
+func TestSoftwareGoesWhereTheInstanceKeepsIt(t *testing.T) {
+	t.Parallel()
+	h := newHandmade(t, host(10006001, "app1", "SER-6", thing{"softwareListData": packages(3)}))
+	h.insert("sys_plugins", thing{"id": "com.snc.sams", "name": "Software Asset Management Professional", "active": "active", "version": "1"})
+	code, out := h.apply(h.config("sections: {software: true}"))
+	require.Zero(t, code, out)
+	code, res := h.sync("--full")
+	require.Zero(t, code)
+	require.EqualValues(t, 1, res.Created, "%+v", res.Counters)
+	require.Equal(t, []string{"Acme Tool0|1.0|Acme", "Acme Tool1|1.1|Acme", "Acme Tool2|1.2|Acme"}, h.rowsOf("cmdb_sam_sw_install", "", "display_name", "version", "publisher"))
+	require.Empty(t, h.rowsOf("cmdb_ci_spkg", "", "name"))
+	require.Empty(t, h.rowsOf("cmdb_software_instance", "", "name"))
+}
+
+func TestTablesThatAnInstanceLacksAreNamedBeforeAnythingIsWritten(t *testing.T) {
+	t.Parallel()
+	s := newStack(t, "--assets", "20")
+	code, out := s.apply(strings.Replace(s.document(), "manual: true", "manual: true\n    sections: {metadata: true, openPorts: true}", 1))
+	require.Equal(t, 2, code, out)
+	require.Contains(t, out, "u_qbridge_asset, u_qbridge_open_port")
+	require.Contains(t, out, "deploy/servicenow/qbridge-tables.xml")
+	code, out = s.apply(strings.Replace(s.document(), "discoverySource:", "tables: {u_qbridge_asset: sys_import_set}\n    discoverySource:", 1))
+	require.Zero(t, code, out)
+}

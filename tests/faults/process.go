@@ -184,7 +184,7 @@ func (v *vendors) make(cfg *config.Config) {
 	})
 	w.check(err)
 	v.source = &activities.Source{Name: q.Name, Client: qc}
-	v.target = &activities.Target{Name: s.Name, Config: s, Client: sc, Shared: activities.NewLock()}
+	v.target = &activities.Target{Name: s.Name, Config: s, Client: sc, Shared: activities.NewLock(), Lengths: &activities.Lengths{}}
 }
 
 func (v *vendors) Qualys(context.Context, string, string) (*activities.Source, error) {
@@ -197,7 +197,7 @@ func (v *vendors) ServiceNow(context.Context, string, string) (*activities.Targe
 
 func (v *vendors) CheckQualys(context.Context, config.Qualys) []contract.Check { return nil }
 
-func (v *vendors) CheckServiceNow(context.Context, config.ServiceNow, []string) []contract.Check {
+func (v *vendors) CheckServiceNow(context.Context, config.ServiceNow, activities.Needs) []contract.Check {
 	return nil
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/samber/lo"
 
+	"github.com/qbridge/qbridge/activities"
 	"github.com/qbridge/qbridge/activities/qualys"
 	"github.com/qbridge/qbridge/activities/servicenow"
 	"github.com/qbridge/qbridge/activities/transport"
@@ -33,6 +34,7 @@ const (
 	canRead     = "read assets"
 	canSource   = "discovery source"
 	canIdentify = "identification"
+	hasTables   = "tables"
 	hasRoles    = "roles"
 	hasClock    = "clock"
 )
@@ -108,7 +110,7 @@ func (c *checklist) clock(theirs time.Time) {
 }
 
 // CheckServiceNow implements activities.Vendors.
-func (v *vendors) CheckServiceNow(ctx context.Context, s domainconfig.ServiceNow, classes []string) []contract.Check {
+func (v *vendors) CheckServiceNow(ctx context.Context, s domainconfig.ServiceNow, n activities.Needs) []contract.Check {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	list := &checklist{connection: s.Name}
@@ -133,8 +135,29 @@ func (v *vendors) CheckServiceNow(ctx context.Context, s domainconfig.ServiceNow
 	list.ok(canSource, s.DiscoverySource)
 	list.roles(ctx, t.Client)
 	list.clock(meta.ServerDate)
-	list.identification(ctx, t.Client, classes)
+	list.identification(ctx, t.Client, n.Classes)
+	list.tables(ctx, t.Client, n.Tables)
 	return list.lines
+}
+
+// tables says which tables for rows beside CIs the instance lacks or hides.
+func (c *checklist) tables(ctx context.Context, client *servicenow.Client, tables []string) {
+	var missing []string
+	for _, name := range tables {
+		for _, err := range client.Rows(ctx, name, servicenow.TableQuery{Query: servicenow.Where("sys_id").Eq("0"), Fields: []string{"sys_id"}, Limit: 1}) {
+			if err != nil {
+				missing = append(missing, name)
+			}
+			break
+		}
+	}
+	switch {
+	case len(missing) > 0:
+		c.lines = append(c.lines, contract.Check{Connection: c.connection, Capability: hasTables, Message: "cannot read " + strings.Join(missing, ", "),
+			Remedy: "install the update set deploy/servicenow/qbridge-tables.xml and let the user read and write its tables, name yours under tables:, or switch the sections off"})
+	case len(tables) > 0:
+		c.ok(hasTables, fmt.Sprintf("all %d are there", len(tables)))
+	}
 }
 
 // roles says which of the roles that writing needs the user lacks, when it may

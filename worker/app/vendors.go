@@ -44,12 +44,13 @@ type vendors struct {
 	sources map[string]*activities.Source
 	targets map[string]*activities.Target
 	shared  map[string]*activities.Lock // by connection
+	lengths map[string]*activities.Lengths
 }
 
 var _ activities.Vendors = (*vendors)(nil)
 
 func newVendors(cfg config.Config, settings *activities.Settings, m *telemetry.Metrics, log zerolog.Logger) *vendors {
-	return &vendors{cfg: cfg, settings: settings, metrics: m, log: log, sources: map[string]*activities.Source{}, targets: map[string]*activities.Target{}, shared: map[string]*activities.Lock{}}
+	return &vendors{cfg: cfg, settings: settings, metrics: m, log: log, sources: map[string]*activities.Source{}, targets: map[string]*activities.Target{}, shared: map[string]*activities.Lock{}, lengths: map[string]*activities.Lengths{}}
 }
 
 // Qualys implements activities.Vendors.
@@ -137,9 +138,9 @@ func (v *vendors) targetOf(s domainconfig.ServiceNow) (*activities.Target, error
 		return nil, &activities.UserError{Message: err.Error()}
 	}
 	if v.shared[s.Name] == nil {
-		v.shared[s.Name] = activities.NewLock()
+		v.shared[s.Name], v.lengths[s.Name] = activities.NewLock(), &activities.Lengths{}
 	}
-	v.targets[key] = &activities.Target{Name: s.Name, Config: s, Client: client, Shared: v.shared[s.Name]}
+	v.targets[key] = &activities.Target{Name: s.Name, Config: s, Client: client, Shared: v.shared[s.Name], Lengths: v.lengths[s.Name]}
 	return v.targets[key], nil
 }
 
