@@ -154,6 +154,8 @@ func (w *pageWriter) writeAlone(ctx context.Context, list []alone) error {
 		var rows []rowChanges
 		for _, a := range part {
 			change, _ := w.changesOf(a.key, a.host)
+			withCI := func(r cmdb.Row) bool { return r.WithCI }
+			change.rows, change.gone = slices.DeleteFunc(slices.Clone(change.rows), withCI), slices.DeleteFunc(change.gone, withCI)
 			rows = append(rows, change)
 		}
 		done, err := w.writeRows(ctx, rows)

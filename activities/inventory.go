@@ -240,7 +240,7 @@ func (p *preparer) record(i int, r *qualys.Result) (store.Staging, error) {
 	}
 	parts := p.setup.Mapping.Apply(mapping.Input{
 		Connection: p.connection, Key: key, Asset: r.Asset, Clean: clean, Class: rec.Class, Sections: p.setup.Schedule.Sections,
-		Plugins: p.plugins, Tables: p.setup.Tables, Listed: p.setup.Listed,
+		DiscoverySource: p.setup.DiscoverySource, Plugins: p.plugins, Tables: p.setup.Tables, Listed: p.setup.Listed,
 	})
 	parts.SharedName = p.roles.SharesName(clean.Name)
 	if primary, ok := p.roles.Primary[r.ID]; ok {

@@ -26,8 +26,10 @@ type Setup struct {
 	Properties config.Properties
 	Rules      *classify.Set
 	Mapping    *mapping.Map
-	Tables     map[string]string          // other names of tables in the target
-	Listed     map[string]map[string]bool // lists that mappings name, see mapping.Input
+	// DiscoverySource is the name under which the target knows us.
+	DiscoverySource string
+	Tables          map[string]string          // other names of tables in the target
+	Listed          map[string]map[string]bool // lists that mappings name, see mapping.Input
 	// RulesDigest changes when rules, mapping, sections or filter change; the
 	// next run is then a full one.
 	RulesDigest string
@@ -79,7 +81,7 @@ func (s *Settings) Of(ctx context.Context, revision, schedule string) (*Setup, e
 	}
 	return &Setup{
 		Revision: id, Schedule: sched, Properties: c.config.Properties,
-		Rules: c.rules, Mapping: c.mapping, Tables: tablesOf(c.config, sched.Target), Listed: map[string]map[string]bool{"tags": lo.SliceToMap(sched.Tags, func(t string) (string, bool) { return t, true })}, RulesDigest: rulesDigest(c, sched),
+		Rules: c.rules, Mapping: c.mapping, DiscoverySource: sourceOf(c.config, sched.Target), Tables: tablesOf(c.config, sched.Target), Listed: map[string]map[string]bool{"tags": lo.SliceToMap(sched.Tags, func(t string) (string, bool) { return t, true })}, RulesDigest: rulesDigest(c, sched),
 	}, nil
 }
 
@@ -163,4 +165,14 @@ func rulesDigest(c *compiled, s config.Schedule) string {
 		fmt.Fprintln(h, tag)
 	}
 	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+// sourceOf returns the discovery source of an instance.
+func sourceOf(cfg *config.Config, target string) string {
+	for _, s := range cfg.ServiceNow {
+		if s.Name == target {
+			return s.DiscoverySource
+		}
+	}
+	return ""
 }

@@ -249,7 +249,7 @@ func (w *pageWriter) choose(ctx context.Context, records []payload.Input) ([]pay
 		switch {
 		case needed:
 			ask = append(ask, r)
-		case skip == payload.SkipProtected && len(r.Parts.Tables) > 0:
+		case skip == payload.SkipProtected && slices.ContainsFunc(r.Parts.Tables, func(t cmdb.Row) bool { return !t.WithCI }):
 			a := alone{key: r.Key, link: link, reason: payload.MetadataOnly}
 			if a.host = w.links[r.Key].SysID; link != nil {
 				a.host = link.SysID

@@ -1,7 +1,9 @@
-// Package qualys is the client of the Qualys gateway: the Global AssetView/CSAM
-// API v2 (authenticate, count, search, get).
+// Package qualys holds the clients of the two Qualys APIs that have assets: the
+// Global AssetView/CSAM API v2 (authenticate, count, search, get) and, in am*.go,
+// Asset Management & Tagging v2. Reader is what they have in common.
 //
-//	Client ─▶ token (single flight, 4 h) ─▶ POST …/search/am/asset ─▶ decode asset by asset ─▶ convert ─▶ asset.Asset
+//	Client   ─▶ token (single flight, 4 h) ─▶ POST …/search/am/asset ─▶ decode asset by asset ─▶ convert ─▶ asset.Asset
+//	AMClient ─▶ basic authentication ─▶ POST …/search/am/hostasset ─▶ decode asset by asset ─┘
 //
 // Wire types stay in this package; convert.go is the only file that knows the
 // domain.
@@ -242,26 +244,5 @@ const emptyPages = 3
 // Pages iterates over all pages of a query. It ends with an error when a cursor
 // does not advance.
 func (c *Client) Pages(ctx context.Context, q Query) iter.Seq2[*Page, error] {
-	return func(yield func(*Page, error) bool) {
-		stuck := 0
-		for {
-			page, _, err := c.Search(ctx, q)
-			if err != nil {
-				yield(nil, err)
-				return
-			}
-			if page.HasMore && page.Next <= q.Cursor {
-				if stuck++; stuck >= emptyPages {
-					yield(nil, &CursorStuckError{Cursor: q.Cursor})
-					return
-				}
-				continue
-			}
-			stuck = 0
-			if !yield(page, nil) || !page.HasMore {
-				return
-			}
-			q.Cursor = page.Next
-		}
-	}
+	return pages(ctx, q, c.Search)
 }

@@ -54,6 +54,9 @@ type Row struct {
 	Key string `json:"k,omitempty"`
 	// Section is the toggle under which the row was mapped.
 	Section string `json:"s,omitempty"`
+	// WithCI says that the row is part of what the CI is: where the CI is
+	// protected, it is not written either.
+	WithCI bool `json:"ci,omitempty"`
 	// Links are columns that hold the sys_id of other items of the record.
 	Links []Link `json:"links,omitempty"`
 }

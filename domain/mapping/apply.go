@@ -15,10 +15,12 @@ import (
 type Input struct {
 	Connection string
 	Key        string // of the main CI; empty: connection and asset id
-	Asset      *asset.Asset
-	Clean      *asset.Clean
-	Class      string
-	Sections   map[string]bool // toggles; a section that is not named is as the mapping says
+	// DiscoverySource is the name under which the target knows us.
+	DiscoverySource string
+	Asset           *asset.Asset
+	Clean           *asset.Clean
+	Class           string
+	Sections        map[string]bool // toggles; a section that is not named is as the mapping says
 	// Plugins names what the instance has: "sam" is Software Asset Management.
 	Plugins map[string]bool
 	// Tables gives other names to tables of rows; "" says that the instance lacks
@@ -182,7 +184,7 @@ func (b *builder) add(it *item) {
 
 // addRow adds a row that is not a CI. It goes with the main CI or stands alone.
 func (b *builder) addRow(it *item, table, key string, i int) {
-	row := cmdb.Row{Table: table, Columns: b.values(key, table, it.columns, i), Coalesce: it.By, Key: key, Section: it.Section}
+	row := cmdb.Row{Table: table, Columns: b.values(key, table, it.columns, i), Coalesce: it.By, Key: key, Section: it.Section, WithCI: it.WithCI}
 	if it.Host != "" {
 		row.Host, row.HostColumn = b.main, it.Host
 	}
@@ -328,6 +330,9 @@ func (b *builder) values(key, class string, cols []column, i int) []cmdb.Column 
 	for k := range cols {
 		c := &cols[k]
 		value := c.value
+		if value == discoverySource {
+			value = b.in.DiscoverySource
+		}
 		for _, g := range c.from {
 			if value = g.read(b.view, i); value != "" {
 				break
@@ -345,6 +350,10 @@ func (b *builder) values(key, class string, cols []column, i int) []cmdb.Column 
 	}
 	return out
 }
+
+// discoverySource is the constant that stands for the name under which the
+// target knows us.
+const discoverySource = "{discoverySource}"
 
 // fit cuts a value to its column and checks it against choices.
 func (b *builder) fit(key, class string, c *column, value string, described bool) string {

@@ -47,7 +47,7 @@ type Group struct {
 type Column struct {
 	To        string   `yaml:"to"`
 	From      []string `yaml:"from"`
-	Value     string   `yaml:"value"` // a constant instead of paths
+	Value     string   `yaml:"value"` // a constant instead of paths; "{discoverySource}" is that of the target
 	Transform string   `yaml:"transform"`
 	Volatile  bool     `yaml:"volatile"`
 	// Unique tells elements of a list apart: a value that an earlier element has
@@ -100,6 +100,7 @@ type Item struct {
 
 	Table   string   `yaml:"table"`   // a row: of this table
 	Related bool     `yaml:"related"` // sent to IRE with the main CI; else looked up and written by itself
+	WithCI  bool     `yaml:"withCI"`  // not written where the CI is protected
 	Host    string   `yaml:"host"`    // the row's column for the main CI's sys_id
 	By      []string `yaml:"by"`      // columns that identify the row, beside the host's
 	Links   []Link   `yaml:"links"`
