@@ -48,6 +48,8 @@ type Options struct {
 	Profile Profile
 	// Bad is the number of assets whose JSON has wrong types in important fields; spread evenly.
 	Bad int
+	// Certificates is the number of TLS certificates; a quarter of the assets when zero, none when negative.
+	Certificates int
 	// AsOf is the moment of the snapshot that the unchanged estate shows; 2026-01-15 when zero.
 	AsOf time.Time
 }
@@ -93,7 +95,12 @@ func New(o Options) (*Estate, error) {
 	if o.AsOf.IsZero() {
 		o.AsOf = time.Date(2026, 1, 15, 6, 0, 0, 0, time.UTC)
 	}
+	if o.Certificates == 0 {
+		o.Certificates = o.Assets / 4
+	}
 	switch {
+	case o.Certificates > MaxCertificates:
+		return nil, fmt.Errorf("estate: %d certificates, want at most %d", o.Certificates, MaxCertificates)
 	case o.Assets < 0 || o.Assets > MaxAssets:
 		return nil, fmt.Errorf("estate: %d assets, want 1 to %d", o.Assets, MaxAssets)
 	case o.Bad < 0 || o.Bad > o.Assets:

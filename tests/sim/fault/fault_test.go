@@ -311,16 +311,32 @@ func TestThePlanIsReplacedOverHTTPAndAMalformedOneChangesNothing(t *testing.T) {
 	require.Equal(t, "ok", do(http.MethodGet, "/x", "").Body.String())
 }
 
+// Any text is a plan or an error that says where it goes wrong; a plan reads back as itself and can be asked.
 func FuzzParse(f *testing.F) {
 	f.Add("on * nth 3 for 30s do status(503); on a share 5% where k=v seed 9 do cut(12)")
 	f.Add("on\n;do ((")
+	f.Add("on a every 2 do status(503, 7) # why\non b do oversize\n\non c do delay( 1h ); on d do quota_cancel(9223372036854775807)")
+	f.Add("on * share NaN% do garble; on * share +Inf% do html")
+	f.Add(strings.Repeat("on a do garble;", 5000))
 	f.Fuzz(func(t *testing.T, spec string) {
 		p, err := fault.Parse(spec)
 		if (p == nil) == (err == nil) {
 			t.Fatalf("plan %v, error %v", p, err)
 		}
-		if err == nil {
-			p.Pick("a", get("/x"))
+		if err != nil {
+			require.Regexp(t, `^fault: (line \d+, column \d+: |the plan )`, err.Error())
+			return
+		}
+		again, err := fault.Parse(p.Spec())
+		require.NoError(t, err)
+		require.Equal(t, p.Spec(), again.Spec())
+		for range 3 {
+			first, second := p.Pick("a", get("/x?k=v")), again.Pick("a", get("/x?k=v"))
+			require.Equal(t, first == nil, second == nil)
+			if first != nil {
+				require.Equal(t, *first, *second)
+				require.NotZero(t, first.Kind)
+			}
 		}
 	})
 }

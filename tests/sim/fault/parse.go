@@ -238,7 +238,7 @@ func (r *rule) clause(p *parser, word token) error {
 		}
 	case "share":
 		text, ok := strings.CutSuffix(arg.text, "%")
-		if r.percent, err = strconv.ParseFloat(text, 64); err != nil || !ok || r.percent < 0 || r.percent > 100 {
+		if r.percent, err = strconv.ParseFloat(text, 64); err != nil || !ok || !(r.percent >= 0 && r.percent <= 100) { // NaN is neither
 			return arg.errorf("%q is not a percentage such as 5%%", arg.text)
 		}
 		if r.trigger != always {

@@ -54,7 +54,7 @@ func (s *Server) auth(w http.ResponseWriter, r *http.Request) {
 	control.Note(r.Context(), "user "+user.Username)
 	w.Header().Set("Content-Type", "text/plain;charset=UTF-8")
 	w.WriteHeader(http.StatusCreated)
-	_, _ = io.WriteString(w, s.tokens.issue(user.Username))
+	_, _ = io.WriteString(w, s.tokens.issueWith(user.Username, s.tokens.lifetime, form.Get("permissions") == "true"))
 }
 
 // tokens issues and checks JWTs. The key depends on the seed alone, so tokens outlive a restart as the vendor's do.
@@ -79,16 +79,27 @@ type claims struct {
 	Issued   int64    `json:"iat"`
 	Expires  int64    `json:"exp"`
 	Serial   int64    `json:"jti"`
+	// Permissions are there when the sign-in asked for them.
+	Permissions []string `json:"permissions,omitempty"`
 }
 
 func (t *tokens) issue(user string) string { return t.issueFor(user, t.lifetime) }
 
 func (t *tokens) issueFor(user string, lifetime time.Duration) string {
+	return t.issueWith(user, lifetime, true)
+}
+
+// issueWith adds permission claims or not; their form is not public.
+func (t *tokens) issueWith(user string, lifetime time.Duration, permissions bool) string {
 	now := t.now()
-	body, _ := json.Marshal(claims{
+	c := claims{
 		Subject: user, Issuer: "qas", UserType: "fo", Modules: []string{"VM", "GAV", "CSAM"},
 		Issued: now.Unix(), Expires: now.Add(lifetime).Unix(), Serial: t.serial.Add(1),
-	})
+	}
+	if permissions {
+		c.Permissions = []string{"API_ACCESS"}
+	}
+	body, _ := json.Marshal(c)
 	head := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"HS512"}`))
 	signed := head + "." + base64.RawURLEncoding.EncodeToString(body)
 	return signed + "." + t.sign(signed)
@@ -153,7 +164,7 @@ func (s *Server) guarded(h http.HandlerFunc) http.HandlerFunc {
 			s.spring(w, r, http.StatusForbidden, "Access Denied")
 			return
 		}
-		done, admitted := s.limiter.enter(endpoint(r))
+		done, admitted := s.limiter.enter(s.endpointOf(r))
 		s.limitHeaders(w, admitted)
 		if !admitted.ok {
 			s.blocked(w, r, admitted)

@@ -6,7 +6,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"strconv"
 	"testing"
 	"time"
 
@@ -166,19 +165,4 @@ func TestNewRefusesWrongOptions(t *testing.T) {
 	require.ErrorContains(t, err, "column 9")
 	_, err = qualys.New(qualys.Options{Estate: estate.Options{Assets: -4}})
 	require.Error(t, err)
-}
-
-func BenchmarkSearch(b *testing.B) {
-	s := mustServer(b, qualys.Options{Estate: estate.Options{Assets: 1_000_000}})
-	c := &client{h: s.Handler()}
-	c.signIn(b)
-	cursor := int64(0)
-	for b.Loop() {
-		w := c.post(searchPath+"?pageSize=300&lastSeenAssetId="+strconv.FormatInt(cursor, 10), "")
-		if w.Code != http.StatusOK {
-			b.Fatal(w.Code)
-		}
-		cursor = s.Estate().IDAt(min(s.Estate().After(cursor)+299, 999_000))
-	}
-	b.ReportMetric(float64(b.N*300)/b.Elapsed().Seconds(), "assets/s")
 }

@@ -220,7 +220,12 @@ func (s *Server) search(w http.ResponseWriter, r *http.Request) {
 		// The page that ended where this one should begin is sent again.
 		q.cursor = s.before(r.Context(), q)
 	}
-	p := page{body: make([]byte, 0, 64<<10)}
+	kept, _ := s.pages.Get().(*[]byte)
+	if kept == nil {
+		kept = new([]byte)
+	}
+	p := page{body: (*kept)[:0]}
+	defer func() { *kept = p.body; s.pages.Put(kept) }()
 	err := s.each(r.Context(), q, func(a *estate.Asset) bool {
 		if p.count == q.pageSize {
 			p.more = true
@@ -278,7 +283,7 @@ func (p *page) shift(n int) {
 	if n <= 0 {
 		return
 	}
-	p.body = p.body[p.starts[n]:]
+	p.body = append(p.body[:0], p.body[p.starts[n]:]...)
 	p.count -= n
 	p.dropped = n
 }

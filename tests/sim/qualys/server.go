@@ -84,6 +84,8 @@ type Options struct {
 	ClientToken Choice
 	// FO describes the VM side of the subscription.
 	FO FOOptions
+	// CertView describes the certificates' side of it.
+	CertView CertViewOptions
 	// TokenLifetime is how long a token is valid; 4 h when zero, as documented.
 	TokenLifetime time.Duration
 	// TagDelay is how long a new or changed tag rule takes until it has members; 5 s when zero.
@@ -103,19 +105,21 @@ type Options struct {
 
 // Server is the simulator.
 type Server struct {
-	opts     Options
-	estate   *estate.Estate
-	recorder *control.Recorder
-	plan     *fault.Plan
-	limiter  *limiter
-	tokens   *tokens
-	tags     *tagStore
-	users    *users
-	clients  map[string]Client
-	fo       *foStore
-	sessions *sessions
-	handler  http.Handler
-	requests atomic.Uint64
+	opts      Options
+	estate    *estate.Estate
+	recorder  *control.Recorder
+	plan      *fault.Plan
+	limiter   *limiter
+	tokens    *tokens
+	tags      *tagStore
+	users     *users
+	clients   map[string]Client
+	fo        *foStore
+	sessions  *sessions
+	certPages certPages
+	handler   http.Handler
+	requests  atomic.Uint64
+	pages     sync.Pool // buffers of finished pages: a page has up to 20 MB
 
 	mu      sync.Mutex
 	journal *control.Journal
@@ -150,6 +154,9 @@ func New(o Options) (*Server, error) {
 		return nil, fmt.Errorf("qualys: %w", err)
 	}
 	plan.SetClock(o.Now)
+	if err := o.CertView.fill(); err != nil {
+		return nil, err
+	}
 	clients, err := clientsOf(&o)
 	if err != nil {
 		return nil, err
@@ -331,12 +338,13 @@ func (s *Server) routes() http.Handler {
 		s.spring(w, r, http.StatusNotFound, "No static resource "+trimSlash(r.URL.Path)+".")
 	})
 	s.mountFO(mux)
+	s.mountCertView(mux)
 	s.recorder.Mount(mux)
 	s.plan.Mount(mux)
 	mux.HandleFunc("POST "+control.Prefix+"mutate", s.mutate)
 	mux.HandleFunc("POST "+control.Prefix+"reset", s.reset)
-	served := s.plan.Middleware(endpoint, mux)
-	return s.recorder.Wrap(endpoint, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	served := s.plan.Middleware(s.endpointOf, mux)
+	return s.recorder.Wrap(s.endpointOf, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// The clock of the subscription, which clients take their watermarks from.
 		w.Header().Set("Date", s.opts.Now().UTC().Format(http.TimeFormat))
 		w.Header().Set("Server", "nginx/1.19.1")

@@ -46,6 +46,8 @@ func parse(args []string, stderr io.Writer) (*settings, error) {
 	fs.IntVar(&s.qualys.Estate.Assets, "assets", 600, "assets of the subscription, at most 4,000,000")
 	fs.Uint64Var(&s.qualys.Estate.Seed, "seed", 1, "seed of the estate; the same seed is the same estate")
 	fs.IntVar(&s.qualys.Estate.Bad, "bad", 0, "malformed assets among them")
+	fs.IntVar(&s.qualys.Estate.Certificates, "certificates", 0, "TLS certificates of the subscription; a quarter of the assets when 0, none when negative")
+	fs.Func("certview", "settings of CertView such as window=400,dates=zulu, see tests/sim/README.md", s.qualys.CertView.Set)
 	fs.StringVar(&t.profile, "profile", "lean", "size of a computer's record: lean (about 13 KB) or full (about 60 KB)")
 	fs.StringVar(&s.qualysAddr, "qualys", "127.0.0.1:8441", "address of the Qualys simulator; port 0 picks a free one")
 	fs.StringVar(&s.servicenowAddr, "servicenow", "127.0.0.1:8442", "address of the ServiceNow simulator; port 0 picks a free one")
