@@ -298,7 +298,10 @@ func (w *pageWriter) choose(ctx context.Context, records []payload.Input) ([]pay
 			decide(r, payload.MatchTheirs, link)
 		}
 	}
-	return write, w.settle(ctx, skipped)
+	if err := w.settle(ctx, skipped); err != nil {
+		return nil, err
+	}
+	return w.hold(ctx, write)
 }
 
 // ask returns, for records that the target already knows, a link to the CI.

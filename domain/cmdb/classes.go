@@ -84,3 +84,9 @@ func KnownClass(class string) bool {
 	_, ok := parents[class]
 	return ok || class == "cmdb_ci"
 }
+
+// SameBranch reports whether one class descends from the other, or whether one of
+// them is not known here.
+func SameBranch(a, b string) bool {
+	return !KnownClass(a) || !KnownClass(b) || IsA(a, b) || IsA(b, a)
+}

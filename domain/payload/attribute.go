@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/qbridge/qbridge/domain/cmdb"
 	"github.com/qbridge/qbridge/domain/record"
 )
 
@@ -57,7 +58,7 @@ type Result struct {
 func Attribute(p *Payload, a *Answer, prior, linked map[string]bool) []Result {
 	byOwner := map[string]*Result{}
 	var order []*Result
-	changed := map[string]bool{}
+	changed, wanted := map[string]bool{}, map[string]string{} // class that the rules chose
 	for i := range p.Items {
 		it := &p.Items[i]
 		if it.Owner == "" {
@@ -74,7 +75,7 @@ func Attribute(p *Payload, a *Answer, prior, linked map[string]bool) []Result {
 			ans = a.Items[i]
 		}
 		if it.Role == RoleMain {
-			r.Main, r.Class, r.SysID = ans, orElse(ans.Class, it.Class), ans.SysID
+			r.Main, r.Class, r.SysID, wanted[it.Owner] = ans, orElse(ans.Class, it.Class), ans.SysID, it.Class
 		}
 		changed[it.Owner] = changed[it.Owner] || changes(ans.Operation) || ans.RelatedChanged
 		if code, text := failure(&ans); code != "" {
@@ -95,7 +96,7 @@ func Attribute(p *Payload, a *Answer, prior, linked map[string]bool) []Result {
 	}
 	out := make([]Result, 0, len(order))
 	for _, r := range order {
-		r.settle(changed[r.Owner], prior[r.Owner], linked[r.Owner])
+		r.settle(wanted[r.Owner], changed[r.Owner], prior[r.Owner], linked[r.Owner])
 		out = append(out, *r)
 	}
 	return out
@@ -125,7 +126,7 @@ func (r *Result) fail(code, reason string) {
 }
 
 // settle names the outcome of a record without errors.
-func (r *Result) settle(changed, prior, linked bool) {
+func (r *Result) settle(wanted string, changed, prior, linked bool) {
 	r.Inserted = r.Main.Operation == OpInsert && len(r.Main.Errors) == 0 && r.Main.SysID != ""
 	if r.Outcome != record.Failed && r.SysID == "" {
 		r.fail("no sys_id", "the answer names no sys_id")
@@ -148,10 +149,30 @@ func (r *Result) settle(changed, prior, linked bool) {
 		r.Outcome = record.Unchanged
 	}
 	for _, info := range r.Main.Info {
-		if strings.HasPrefix(info.Code, "SKIPPED_CLASS_") {
-			r.Reason = info.Code + ": " + info.Text
+		if kind, ok := strings.CutPrefix(info.Code, "SKIPPED_CLASS_"); ok {
+			r.Reason = "class kept: " + strings.ToLower(kind) + " from " + r.Class + " to " + wanted + lost(r.Class, wanted)
 		}
 	}
+}
+
+// lost names the columns that a CI would lose with its class.
+func lost(from, to string) string {
+	var out []string
+	kept := cmdb.Columns(to)
+	for _, c := range cmdb.Columns(from) {
+		if !slices.Contains(kept, c) {
+			out = append(out, c)
+		}
+	}
+	if len(out) == 0 {
+		return " is not allowed"
+	}
+	const most = 8
+	more := ""
+	if len(out) > most {
+		out, more = out[:most], " …"
+	}
+	return " is not allowed, it would lose " + strings.Join(out, ", ") + more
 }
 
 // matchedByRule reports whether IRE found the CI by an identification rule and

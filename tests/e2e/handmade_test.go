@@ -339,3 +339,26 @@ func TestTablesThatAnInstanceLacksAreNamedBeforeAnythingIsWritten(t *testing.T) 
 	code, out = s.apply(strings.Replace(s.document(), "discoverySource:", "tables: {u_qbridge_asset: sys_import_set}\n    discoverySource:", 1))
 	require.Zero(t, code, out)
 }
+
+func TestWhatCouldBecomeASecondCIIsHeldWithBothShown(t *testing.T) {
+	t.Parallel()
+	printer := host(10007003, "print1", "SER-73", thing{
+		"operatingSystem": nil, "hardware": thing{"category": "Printers", "category1": "Printers", "category2": "Printers", "manufacturer": "HP", "model": "M404"},
+	})
+	h := newHandmade(t, host(10007001, "fresh", "SER-71", nil), host(10007002, "old", "SER-72", nil), printer)
+	h.insert("cmdb_ci_ip_phone", thing{"name": "other-branch", "serial_number": "SER-71"})
+	h.insert("cmdb_ci_linux_server", thing{"name": "old", "serial_number": "SER-72", "install_status": "7"})
+	h.insert("cmdb_ci_win_server", thing{"name": "print1", "serial_number": "SER-73"})
+	h.mustApply()
+	code, res := h.sync("--full")
+	_, text, _ := h.cli("run", "show", "latest")
+	require.Zero(t, code, text)
+	require.EqualValues(t, 2, res.Skipped, text)
+	require.Contains(t, text, `cmdb_ci_ip_phone "other-branch"`)
+	require.Contains(t, text, "the rules say cmdb_ci_linux_server")
+	require.Contains(t, text, `cmdb_ci_linux_server "old"`)
+	require.Contains(t, text, "is retired; it is not revived")
+	require.Contains(t, text, "class kept: ", "IRE finds hardware of any class by its serial number")
+	require.Equal(t, []string{"old|7"}, h.rowsOf("cmdb_ci_linux_server", "serial_number=SER-72", "name", "install_status"))
+	require.Empty(t, cmp.Diff([]string{"SER-72", "SER-73"}, h.rowsOf("cmdb_ci_hardware", "", "serial_number")), "nothing exists twice")
+}

@@ -61,7 +61,7 @@ func (s *Server) showRun(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, err, "", "")
 		return
 	}
-	for _, o := range []record.Outcome{record.Failed, record.Rejected, record.Skipped} {
+	for _, o := range worstFirst {
 		if view.Counters.Of(o) == 0 {
 			continue
 		}
@@ -70,6 +70,7 @@ func (s *Server) showRun(w http.ResponseWriter, r *http.Request) {
 			s.fail(w, err, "", "")
 			return
 		}
+		delete(reasons, "") // most records that were written need none
 		view.Reasons = append(view.Reasons, reasonCounts(o, reasons)...)
 	}
 	answer(w, view)
@@ -112,6 +113,9 @@ func runView(r store.Run) contract.RunView {
 func outcomeView(o store.OutcomeRow) contract.OutcomeView {
 	return contract.OutcomeView{Run: o.Run, Key: o.Key, Outcome: o.Outcome, Reason: o.Reason, Class: o.Class, At: o.At}
 }
+
+// worstFirst is the order in which the outcomes of a run are explained.
+var worstFirst = []record.Outcome{record.Failed, record.Rejected, record.Skipped, record.Filtered, record.Pending, record.Updated, record.Unchanged, record.Created}
 
 // reasonCounts lists reasons, most frequent first.
 func reasonCounts(o record.Outcome, reasons map[string]int64) []contract.ReasonCount {

@@ -48,7 +48,7 @@ type RunView struct {
 	Calls      map[string]int64 `json:"vendorCalls"`
 	Error      string           `json:"error,omitempty"`
 	Classes    map[string]int64 `json:"classes,omitempty"` // only for one run
-	Reasons    []ReasonCount    `json:"reasons,omitempty"` // only for one run: skipped, rejected and failed
+	Reasons    []ReasonCount    `json:"reasons,omitempty"` // only for one run
 }
 
 // ReasonCount counts the records of a run that share an outcome and reason.
