@@ -350,3 +350,45 @@ func (w *pageWriter) endRelations(ctx context.Context, list []ending, ids map[st
 	}
 	return w.batches(ctx, writes, of, out)
 }
+
+// writePackages writes records that bring shared items only: one is updated when
+// an item was not known before, so the first that brings it tells.
+func (w *pageWriter) writePackages(ctx context.Context) error {
+	if len(w.packages) == 0 {
+		return nil
+	}
+	var keys []string
+	for _, r := range w.packages {
+		for i := range r.Parts.Shared {
+			keys = append(keys, r.Parts.Shared[i].Key)
+		}
+	}
+	known, err := w.Store.LinksOf(ctx, w.plan.Target, lo.Uniq(keys))
+	if err != nil {
+		return err
+	}
+	if err := w.fit(ctx, w.packages); err != nil {
+		return err
+	}
+	ids, err := w.writeShared(ctx, w.packages)
+	if err != nil {
+		return err
+	}
+	ready, err := w.supplied(ctx, w.packages, ids)
+	if err != nil {
+		return err
+	}
+	told := map[string]bool{}
+	var out []store.Settlement
+	for _, r := range ready {
+		s := store.Settlement{Key: r.Key, Outcome: record.Unchanged, Digest: w.digests[r.Key], Fresh: true}
+		for i := range r.Parts.Shared {
+			key := r.Parts.Shared[i].Key
+			if known[key].SysID == "" && !told[key] {
+				told[key], s.Outcome = true, record.Updated
+			}
+		}
+		out = append(out, s)
+	}
+	return w.settle(ctx, out)
+}

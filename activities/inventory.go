@@ -13,6 +13,7 @@ import (
 	"github.com/qbridge/qbridge/activities/transport"
 	"github.com/qbridge/qbridge/domain/asset"
 	"github.com/qbridge/qbridge/domain/classify"
+	"github.com/qbridge/qbridge/domain/config"
 	"github.com/qbridge/qbridge/domain/mapping"
 	"github.com/qbridge/qbridge/domain/record"
 	"github.com/qbridge/qbridge/workflows/contract"
@@ -87,9 +88,11 @@ func (a *Inventory) fetchPage(ctx context.Context, in contract.FetchPageInput) (
 	if err := crash.At(ctx, crash.BeforeFetch); err != nil {
 		return contract.PageRef{}, err
 	}
-	answer, calls, err := search(ctx, src.Client, qualys.Query{
-		Cursor: in.Cursor, UpdatedSince: plan.Since, ExcludeFields: excluded(setup),
-	})
+	q := qualys.Query{Cursor: in.Cursor, UpdatedSince: plan.Since, ExcludeFields: excluded(setup)}
+	if catalogue(setup) {
+		q.ExcludeFields, q.IncludeFields = nil, []string{softwareSection}
+	}
+	answer, calls, err := search(ctx, src.Client, q)
 	if err != nil {
 		return contract.PageRef{}, err
 	}
@@ -102,11 +105,17 @@ func (a *Inventory) fetchPage(ctx context.Context, in contract.FetchPageInput) (
 	if prep.plugins, err = plugins(ctx, a.Store, plan.Target); err != nil {
 		return contract.PageRef{}, err
 	}
-	if err := prep.identify(ctx, a.Store, plan.Enumeration, answer.Results); err != nil {
-		return contract.PageRef{}, err
+	if !catalogue(setup) {
+		if err := prep.identify(ctx, a.Store, plan.Enumeration, answer.Results); err != nil {
+			return contract.PageRef{}, err
+		}
 	}
 	for i := range answer.Results {
-		rec, err := prep.record(i, &answer.Results[i])
+		prepare := prep.record
+		if catalogue(setup) {
+			prepare = prep.packages
+		}
+		rec, err := prepare(i, &answer.Results[i])
 		if err != nil {
 			return contract.PageRef{}, err
 		}
@@ -194,9 +203,10 @@ type preparer struct {
 func (p *preparer) identify(ctx context.Context, machines store.Machines, enumeration int64, results []qualys.Result) error {
 	p.clean, p.keys = make([]*asset.Clean, len(results)), make(map[int64]string, len(results))
 	list := make([]store.Machine, 0, len(results))
+	names := p.setup.Properties.Names
 	for i := range results {
 		if r := &results[i]; r.Err == nil {
-			p.clean[i] = asset.Cleanse(r.Asset)
+			p.clean[i] = asset.CleanseNamed(r.Asset, asset.Naming{Form: names.Form, Case: names.Case, Never: names.Never})
 			list = append(list, store.Machine{Identity: asset.IdentityOf(r.Asset, p.clean[i]), Tracking: r.Asset.TrackingMethod})
 		}
 	}
@@ -253,6 +263,41 @@ func (p *preparer) record(i int, r *qualys.Result) (store.Staging, error) {
 	rec.PayloadDigest = record.Digest(&parts)
 	return p.sealed(rec, body)
 }
+
+// softwareSection is the section that the catalogue of software is made of.
+const softwareSection = "software"
+
+// catalogue reports whether a schedule writes the catalogue of software only.
+func catalogue(setup *Setup) bool { return setup.Schedule.Kind == config.KindSoftwareCatalogue }
+
+// packages prepares what an asset brings to the catalogue of software.
+func (p *preparer) packages(_ int, r *qualys.Result) (store.Staging, error) {
+	rec := store.Staging{Key: contract.MovedKey(p.connection, r.ID, 0), Kind: record.KindCatalogue, RefreshBefore: p.refreshBefore(r.ID)}
+	body := &Body{Revision: p.setup.Revision}
+	if r.Err != nil {
+		rec.Outcome, rec.Reason = record.Failed, r.Err.Error()
+		return p.sealed(rec, body)
+	}
+	all := p.setup.Mapping.Apply(mapping.Input{
+		Connection: p.connection, Asset: r.Asset, Clean: asset.Cleanse(r.Asset), Class: anyHardware,
+		Sections: map[string]bool{softwareSection: true}, DiscoverySource: p.setup.DiscoverySource,
+	})
+	parts := record.Parts{}
+	for _, it := range all.Shared {
+		if it.Section == softwareSection {
+			parts.Shared = append(parts.Shared, it)
+		}
+	}
+	if len(parts.Shared) == 0 {
+		rec.Outcome, rec.Reason = record.Skipped, "no software"
+		return p.sealed(rec, body)
+	}
+	body.Parts, rec.PayloadDigest = &parts, record.Digest(&parts)
+	return p.sealed(rec, body)
+}
+
+// anyHardware stands for the class of an asset where only its packages matter.
+const anyHardware = "cmdb_ci_hardware"
 
 // secondary keeps of an asset what is its own when another one writes the CI of
 // its machine: the row with its metadata.

@@ -161,6 +161,12 @@ func rulesDigest(c *compiled, s config.Schedule) string {
 	for _, k := range slices.Sorted(maps.Keys(tables)) {
 		fmt.Fprintln(h, k, tables[k])
 	}
+	if n := c.config.Properties.Names; n.Form != "" || n.Case != "" || len(n.Never) > 0 {
+		fmt.Fprintln(h, n)
+	}
+	if s.Kind != "" && s.Kind != config.KindInventory {
+		fmt.Fprintln(h, s.Kind)
+	}
 	for _, tag := range s.Tags {
 		fmt.Fprintln(h, tag)
 	}

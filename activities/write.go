@@ -121,6 +121,7 @@ type pageWriter struct {
 	before   map[string]*record.Parts     // what was written of a record, where it has changed since
 	ids      payload.SharedIDs            // set before any lane runs
 	cut      map[string][]payload.Message // record → values that were cut
+	packages []payload.Input              // records that bring shared items only
 	beside   []alone                      // records of which only rows are written
 	second   []payload.Input              // records of machines that another record describes
 	digests  map[string]string            // key → payload digest
@@ -157,6 +158,9 @@ func (w *pageWriter) write(ctx context.Context) error {
 		if err := w.lanes(ctx, payloads); err != nil {
 			return err
 		}
+	}
+	if err := w.writePackages(ctx); err != nil {
+		return err
 	}
 	if err := w.seconds(ctx); err != nil {
 		return err
@@ -211,6 +215,10 @@ func (w *pageWriter) load(ctx context.Context) ([]payload.Input, error) {
 				return nil, fmt.Errorf("record %s as written: %w", row.Key, err)
 			}
 			w.before[row.Key] = prior.Parts
+		}
+		if body.Parts.Native == nil && body.Parts.Primary == "" {
+			w.packages = append(w.packages, payload.Input{Key: row.Key, Parts: body.Parts})
+			continue
 		}
 		if body.Parts.Primary != "" {
 			w.second = append(w.second, payload.Input{Key: row.Key, Parts: body.Parts})

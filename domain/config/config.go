@@ -92,6 +92,14 @@ const (
 	DirectionToServiceNow = "qualys-to-servicenow"
 )
 
+// Kinds of schedules.
+const (
+	KindInventory = "inventory"
+	// KindSoftwareCatalogue writes the packages that assets have installed and
+	// nothing of the assets, so that assets can be paused meanwhile.
+	KindSoftwareCatalogue = "software-catalogue"
+)
+
 // Values of Schedule.Approval, Operation and Existing.
 const (
 	ApprovalAuto   = "auto"
@@ -108,6 +116,7 @@ const (
 // Schedule is one recurring or manual sync.
 type Schedule struct {
 	Name      string          `yaml:"name" json:"name"`
+	Kind      string          `yaml:"kind,omitzero" json:"kind,omitempty"` // inventory (default) | software-catalogue
 	Direction string          `yaml:"direction" json:"direction"`
 	Source    string          `yaml:"source" json:"source"`
 	Target    string          `yaml:"target" json:"target"`
@@ -130,6 +139,14 @@ type Fallback struct {
 	IPOnly bool `yaml:"ipOnly,omitzero" json:"ipOnly,omitempty"` // write cmdb_ci_incomplete_ip instead of skipping
 }
 
+// Names says in which form host names become names of CIs. doctor shows which
+// form the CIs have that are there.
+type Names struct {
+	Form  string   `yaml:"form,omitzero" json:"form,omitempty"`   // short (default) | full | as-is
+	Case  string   `yaml:"case,omitzero" json:"case,omitempty"`   // lower (default) | upper | as-is
+	Never []string `yaml:"never,omitzero" json:"never,omitempty"` // names that identify nothing, beside the vendors' defaults
+}
+
 // Properties are settings for all schedules.
 type Properties struct {
 	RefreshAfter   Duration `yaml:"refreshAfter,omitzero" json:"refreshAfter,omitzero"`  // default 168h
@@ -139,5 +156,6 @@ type Properties struct {
 	AllowUpgrade   *bool    `yaml:"allowUpgrade,omitzero" json:"allowUpgrade,omitempty"` // class changes; default true
 	AllowDowngrade bool     `yaml:"allowDowngrade,omitzero" json:"allowDowngrade,omitempty"`
 	AllowSwitch    bool     `yaml:"allowSwitch,omitzero" json:"allowSwitch,omitempty"`
+	Names          Names    `yaml:"names,omitzero" json:"names,omitzero"`
 	VerifySample   int      `yaml:"verifySample,omitzero" json:"verifySample,omitempty"` // linked CIs read at the start of a run, default 20
 }

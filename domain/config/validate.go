@@ -9,6 +9,7 @@ import (
 
 	"github.com/samber/lo"
 
+	"github.com/qbridge/qbridge/domain/asset"
 	"github.com/qbridge/qbridge/domain/classify"
 	"github.com/qbridge/qbridge/domain/mapping"
 )
@@ -56,6 +57,8 @@ func (c *Config) Validate() []Problem {
 	}
 	p := c.Properties
 	v.check(p.FailureRatio > 0 && p.FailureRatio <= 1, "properties.failureRatio", fmt.Sprintf("%v is not a share", p.FailureRatio), "write a number from 0.01 to 1")
+	v.oneOf("properties.names.form", orDefault(p.Names.Form, asset.FormShort), asset.FormShort, asset.FormFull, asset.FormAsIs)
+	v.oneOf("properties.names.case", orDefault(p.Names.Case, asset.CaseLower), asset.CaseLower, asset.CaseUpper, asset.CaseAsIs)
 	v.check(p.VerifySample >= 0 && p.VerifySample <= 1000, "properties.verifySample", "is out of range", "write a number from 0 to 1000")
 	return v.problems
 }
@@ -81,6 +84,13 @@ func CheckChange(before, after *Config) []Problem {
 		}
 	}
 	return out
+}
+
+func orDefault(s, d string) string {
+	if s == "" {
+		return d
+	}
+	return s
 }
 
 type validator struct {
@@ -177,6 +187,8 @@ func (v *validator) schedule(place string, s *Schedule) {
 	}
 	v.name(place, s.Name, names)
 	v.oneOf(place+".direction", s.Direction, DirectionToServiceNow)
+	v.oneOf(place+".kind", orDefault(s.Kind, KindInventory), KindInventory, KindSoftwareCatalogue)
+	v.check(s.Kind != KindSoftwareCatalogue || len(s.Sections) == 0, place+".sections", "have no meaning for the catalogue of software", "remove them")
 	sources := lo.Map(v.config.Qualys, func(q Qualys, _ int) string { return q.Name })
 	targets := lo.Map(v.config.ServiceNow, func(s ServiceNow, _ int) string { return s.Name })
 	v.reference(place+".source", s.Source, "qualys", sources)

@@ -17,6 +17,9 @@ type Kind string
 const (
 	KindAsset       Kind = "asset"
 	KindCertificate Kind = "certificate"
+	// KindCatalogue is what an asset brings to the catalogue of software: packages
+	// that many assets share, without its CI.
+	KindCatalogue Kind = "catalogue"
 )
 
 // Parts is everything that belongs to one record.

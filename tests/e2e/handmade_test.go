@@ -362,3 +362,21 @@ func TestWhatCouldBecomeASecondCIIsHeldWithBothShown(t *testing.T) {
 	require.Equal(t, []string{"old|7"}, h.rowsOf("cmdb_ci_linux_server", "serial_number=SER-72", "name", "install_status"))
 	require.Empty(t, cmp.Diff([]string{"SER-72", "SER-73"}, h.rowsOf("cmdb_ci_hardware", "", "serial_number")), "nothing exists twice")
 }
+
+func TestTheSoftwareCatalogueIsSyncedWithoutAssets(t *testing.T) {
+	t.Parallel()
+	h := newHandmade(t, host(10008001, "app1", "SER-81", thing{"softwareListData": packages(3)}), host(10008002, "app2", "SER-82", thing{"softwareListData": packages(5)}), host(10008003, "app3", "SER-83", nil))
+	code, out := h.apply(h.config("kind: software-catalogue"))
+	require.Zero(t, code, out)
+	code, res := h.sync("--full")
+	_, text, _ := h.cli("run", "show", "latest")
+	require.Zero(t, code, text)
+	require.EqualValues(t, 2, res.Updated, text)
+	require.EqualValues(t, 1, res.Skipped, text)
+	require.Len(t, h.rowsOf("cmdb_ci_spkg", "", "name"), 5)
+	require.Empty(t, h.rowsOf("cmdb_ci_hardware", "", "name"))
+	require.Equal(t, "software", h.asked[len(h.asked)-1].Get("includeFields"), "nothing else is asked for")
+	code, res = h.sync("--full")
+	require.Zero(t, code)
+	require.EqualValues(t, 2, res.Unchanged, "%+v", res.Counters)
+}

@@ -35,6 +35,7 @@ const (
 	canSource   = "discovery source"
 	canIdentify = "identification"
 	hasTables   = "tables"
+	hasNames    = "names of CIs"
 	hasRoles    = "roles"
 	hasClock    = "clock"
 )
@@ -137,7 +138,33 @@ func (v *vendors) CheckServiceNow(ctx context.Context, s domainconfig.ServiceNow
 	list.clock(meta.ServerDate)
 	list.identification(ctx, t.Client, n.Classes)
 	list.tables(ctx, t.Client, n.Tables)
+	list.names(ctx, t.Client)
 	return list.lines
+}
+
+// namesRead is how many CIs are looked at for the form of their names.
+const namesRead = 200
+
+// names says in which form the names of computers are that are there, because a
+// CI is found by its name where it has no serial number.
+func (c *checklist) names(ctx context.Context, client *servicenow.Client) {
+	total, full, upper := 0, 0, 0
+	for row, err := range client.Rows(ctx, "cmdb_ci_computer", servicenow.TableQuery{Query: servicenow.Where("name").NotEmpty(), Fields: []string{"sys_id", "name"}, Limit: namesRead}) {
+		if err != nil || total == namesRead {
+			break
+		}
+		total++
+		name := row["name"]
+		if strings.Contains(name, ".") {
+			full++
+		}
+		if name != strings.ToLower(name) && name == strings.ToUpper(name) {
+			upper++
+		}
+	}
+	if total > 0 {
+		c.ok(hasNames, fmt.Sprintf("of %d computers, %d have full names and %d upper-case names; see properties.names", total, full, upper))
+	}
 }
 
 // tables says which tables for rows beside CIs the instance lacks or hides.
