@@ -107,10 +107,10 @@ func (s *Store) SampleLinks(ctx context.Context, schedule string, n int) ([]stor
 		l, err := scanLink(r)
 		out = append(out, l)
 		return err
-	}, `SELECT l.target, l.key, l.sys_id, l.class, l.origin FROM (
-			SELECT target, key, ROW_NUMBER() OVER (ORDER BY key) AS n, COUNT(*) OVER () AS total FROM heads WHERE schedule = ? AND written_digest <> ''
-		) h JOIN links l ON l.target = h.target AND l.key = h.key
-		WHERE h.n % (CASE WHEN h.total < ? THEN 1 ELSE h.total / ? END) = 0 ORDER BY l.key LIMIT ?`, schedule, n, n, n)
+	}, `SELECT target, key, sys_id, class, origin FROM (
+			SELECT l.target, l.key, l.sys_id, l.class, l.origin, ROW_NUMBER() OVER (ORDER BY l.key) AS n, COUNT(*) OVER () AS total
+			FROM heads h JOIN links l ON l.target = h.target AND l.key = h.key WHERE h.schedule = ? AND h.written_digest <> ''
+		) x WHERE n % (CASE WHEN total < ? THEN 1 ELSE total / ? END) = 0 ORDER BY key LIMIT ?`, schedule, n, n, n)
 	return out, err
 }
 

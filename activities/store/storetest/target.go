@@ -52,7 +52,10 @@ func sample(t *testing.T, s store.Store) {
 		keys = append(keys, fmt.Sprintf("corp/%03d", i))
 		recs = append(recs, rec(keys[i]))
 	}
-	run.settle(run.stage(0, 10, true, recs...), record.Created, keys...)
+	last := rec("corp/999") // written, but its CI is another record's
+	page := run.stage(0, 10, true, append(recs, last)...)
+	run.settle(page, record.Created, keys...)
+	require.NoError(t, s.Settle(ctx, store.Writer{Run: run.id, Epoch: run.Epoch, Page: page.ID}, []store.Settlement{{Key: last.Key, Outcome: record.Updated, Digest: last.PayloadDigest}}))
 	for n, want := range map[int]int{0: 0, 1: 1, 10: 10, 1000: 100} {
 		got, err := s.SampleLinks(ctx, "servers", n)
 		require.NoError(t, err)
