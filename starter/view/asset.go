@@ -33,14 +33,77 @@ func (p Printer) Assets(list contract.AssetList) {
 	}
 }
 
-func (p Printer) parts(parts *record.Parts) {
-	if parts == nil || parts.Native == nil {
+// payload prints what is sent for an asset, with many equal parts as a number:
+// asset show prints each.
+func (p Printer) payload(parts *record.Parts) {
+	if parts == nil {
 		return
 	}
 	p.Line("")
+	if parts.Primary != "" {
+		p.Line("payload: rows only, for %s describes the same machine and writes its CI", parts.Primary)
+	} else if parts.Native != nil {
+		p.Line("payload:")
+		p.item("  ", parts.Native)
+		for _, row := range parts.Native.Lookup {
+			p.Line("  lookup %s: %s", row.Table, columns(row.Columns))
+		}
+		for _, ref := range parts.References {
+			p.Line("  reference %s: %s %q", ref.Column, ref.Table, ref.Name)
+		}
+	}
+	var order []string
+	count := map[string]int{}
+	add := func(what string) {
+		if count[what]++; count[what] == 1 {
+			order = append(order, what)
+		}
+	}
+	for i := range parts.Dependents {
+		add("dependent " + parts.Dependents[i].Class)
+	}
+	for i := range parts.Shared {
+		add("shared " + parts.Shared[i].Class)
+	}
+	for _, r := range parts.Relations {
+		add("relation " + r.Type)
+	}
+	if parts.Native != nil {
+		for i := range parts.Native.Related {
+			add("row of " + parts.Native.Related[i].Table)
+		}
+	}
+	for i := range parts.Tables {
+		add("row of " + parts.Tables[i].Table)
+	}
+	for _, what := range order {
+		p.Line("  %d × %s", count[what], what)
+	}
+	if parts.SharedName {
+		p.Line("  the name is not offered for identification: other machines have it too")
+	}
+	for _, f := range parts.Flags {
+		p.Line("  %s of %s: %s", f.Column, f.Item, f.Why)
+	}
+}
+
+func (p Printer) parts(parts *record.Parts) {
+	if parts == nil {
+		return
+	}
+	p.Line("")
+	for i := range parts.Tables {
+		p.row("", &parts.Tables[i])
+	}
+	if parts.Native == nil {
+		return
+	}
 	p.item("", parts.Native)
 	for _, row := range parts.Native.Lookup {
 		p.Line("  lookup %s: %s", row.Table, columns(row.Columns))
+	}
+	for i := range parts.Native.Related {
+		p.row("  ", &parts.Native.Related[i])
 	}
 	for _, ref := range parts.References {
 		p.Line("  reference %s: %s %q", ref.Column, ref.Table, ref.Name)
@@ -58,6 +121,10 @@ func (p Printer) parts(parts *record.Parts) {
 
 func (p Printer) item(indent string, it *cmdb.Item) {
 	p.Line("%s%s %s: %s", indent, it.Class, it.Key, columns(it.Columns))
+}
+
+func (p Printer) row(indent string, r *cmdb.Row) {
+	p.Line("%srow of %s: %s", indent, r.Table, columns(r.Columns))
 }
 
 func columns(cols []cmdb.Column) string {
@@ -84,8 +151,15 @@ func (p Printer) explain(e *contract.ExplainView) {
 	p.Line("")
 	p.cleansing(e)
 	p.decision(e)
+	p.payload(e.Parts)
 	if len(e.Identification) > 0 {
 		p.identification(e)
+	}
+	for _, m := range e.Warnings {
+		p.Line("  %s: %s", orElse(m.Code, "warning"), m.Text)
+	}
+	if len(e.Masked) > 0 {
+		p.Line("  not written, reconciliation rules give these columns to another source: %s", strings.Join(e.Masked, ", "))
 	}
 	p.Line("")
 	p.Line("CI        %s", ciOf(e.SysID, e.Target, e.Origin))

@@ -158,7 +158,7 @@ func (s *Server) explain(r *http.Request, f found) (contract.ExplainView, error)
 		if err := json.Unmarshal([]byte(rec.Answer), &a); err != nil {
 			return view, err
 		}
-		view.Operation, view.Identification = a.Operation, a.Attempts
+		view.Operation, view.Identification, view.Warnings, view.Masked = a.Operation, a.Attempts, a.Warnings, a.Masked
 	}
 	return view, nil
 }

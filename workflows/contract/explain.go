@@ -30,6 +30,8 @@ type ExplainView struct {
 	Origin         record.Origin     `json:"origin,omitempty"`
 	Operation      string            `json:"operation,omitempty"` // what IRE did
 	Identification []payload.Attempt `json:"identification,omitempty"`
+	Warnings       []payload.Message `json:"warnings,omitempty"` // of IRE, and values that were cut
+	Masked         []string          `json:"masked,omitempty"`   // columns that reconciliation rules kept from us
 	Parts          *record.Parts     `json:"parts,omitempty"`
 }
 
