@@ -12,7 +12,6 @@ import (
 	"github.com/qbridge/qbridge/activities/crash"
 	"github.com/qbridge/qbridge/activities/store"
 	"github.com/qbridge/qbridge/activities/transport"
-	"github.com/qbridge/qbridge/domain/classify"
 	"github.com/qbridge/qbridge/domain/config"
 	"github.com/qbridge/qbridge/workflows/contract"
 )
@@ -110,11 +109,7 @@ func decode(document string) (*config.Config, []contract.Problem) {
 	if err != nil {
 		return nil, []contract.Problem{{Place: "configuration", Message: err.Error()}}
 	}
-	problems := lo.Map(cfg.Validate(), toProblem)
-	if _, err := classify.Compile(classify.Default().Override(cfg.Rules)); err != nil {
-		problems = append(problems, contract.Problem{Place: "rules", Message: err.Error()})
-	}
-	return cfg, problems
+	return cfg, lo.Map(cfg.Validate(), toProblem)
 }
 
 func toProblem(p config.Problem, _ int) contract.Problem {

@@ -150,7 +150,7 @@ const (
 // search asks for one page and counts the calls. A page that promises more and
 // does not lead on is asked for again before the cursor counts as stuck; one that
 // is too large is halved.
-func search(ctx context.Context, c *qualys.Client, q qualys.Query) (*qualys.Page, int64, error) {
+func search(ctx context.Context, c qualys.Reader, q qualys.Query) (*qualys.Page, int64, error) {
 	q.PageSize = c.PageSize()
 	stuck := 0
 	for n := int64(1); ; n++ {

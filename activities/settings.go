@@ -49,7 +49,7 @@ const keepRevisions = 8
 
 type compiled struct {
 	config  *config.Config
-	rules   *classify.Set
+	rules   map[string]*classify.Set // by API of the source
 	mapping *mapping.Map
 }
 
@@ -81,7 +81,7 @@ func (s *Settings) Of(ctx context.Context, revision, schedule string) (*Setup, e
 	}
 	return &Setup{
 		Revision: id, Schedule: sched, Properties: c.config.Properties,
-		Rules: c.rules, Mapping: c.mapping, DiscoverySource: sourceOf(c.config, sched.Target), Tables: tablesOf(c.config, sched.Target), Listed: map[string]map[string]bool{"tags": lo.SliceToMap(sched.Tags, func(t string) (string, bool) { return t, true })}, RulesDigest: rulesDigest(c, sched),
+		Rules: c.rules[apiOf(c.config, sched.Source)], Mapping: c.mapping, DiscoverySource: sourceOf(c.config, sched.Target), Tables: tablesOf(c.config, sched.Target), Listed: map[string]map[string]bool{"tags": lo.SliceToMap(sched.Tags, func(t string) (string, bool) { return t, true })}, RulesDigest: rulesDigest(c, sched),
 	}, nil
 }
 
@@ -139,9 +139,14 @@ func compile(document string) (*compiled, error) {
 	if err != nil {
 		return nil, err
 	}
-	rules, err := classify.Compile(classify.Default().Override(cfg.Rules))
-	if err != nil {
-		return nil, err
+	rules := map[string]*classify.Set{}
+	for _, q := range cfg.Qualys {
+		if rules[q.API] != nil {
+			continue
+		}
+		if rules[q.API], err = classify.Compile(classify.For(q.API, cfg.Rules)); err != nil {
+			return nil, err
+		}
 	}
 	m, err := mapping.Extended(cfg.Mappings...)
 	if err != nil {
@@ -153,7 +158,7 @@ func compile(document string) (*compiled, error) {
 // rulesDigest covers everything that changes what an asset becomes.
 func rulesDigest(c *compiled, s config.Schedule) string {
 	h := sha256.New()
-	fmt.Fprintln(h, c.rules.Digest(), c.mapping.Digest(), s.Source, s.Target, s.Filter, s.Operation, s.Existing, s.Fallback.IPOnly)
+	fmt.Fprintln(h, c.rules[apiOf(c.config, s.Source)].Digest(), c.mapping.Digest(), s.Source, s.Target, s.Filter, s.Operation, s.Existing, s.Fallback.IPOnly)
 	for _, k := range slices.Sorted(maps.Keys(s.Sections)) {
 		fmt.Fprintln(h, k, s.Sections[k])
 	}

@@ -34,9 +34,13 @@ type Needs struct {
 // NeedsOf returns what a configuration needs of one of its instances.
 func NeedsOf(cfg *config.Config, target string) Needs {
 	var n Needs
-	if rules, err := classify.Compile(classify.Default().Override(cfg.Rules)); err == nil { // else a problem of the document, reported as such
-		n.Classes = rules.Classes()
+	for _, api := range apisOf(cfg, target) {
+		if rules, err := classify.Compile(classify.For(api, cfg.Rules)); err == nil { // else a problem of the document, reported as such
+			n.Classes = append(n.Classes, rules.Classes()...)
+		}
 	}
+	slices.Sort(n.Classes)
+	n.Classes = slices.Compact(n.Classes)
 	m, err := mapping.Extended(cfg.Mappings...)
 	if err != nil {
 		return n
@@ -51,6 +55,27 @@ func NeedsOf(cfg *config.Config, target string) Needs {
 		}
 	}
 	return n
+}
+
+// apisOf returns the APIs of the sources that schedules bring into an instance.
+func apisOf(cfg *config.Config, target string) []string {
+	var out []string
+	for _, s := range cfg.Schedules {
+		if api := apiOf(cfg, s.Source); s.Target == target && !slices.Contains(out, api) {
+			out = append(out, api)
+		}
+	}
+	return out
+}
+
+// apiOf returns the API of a source.
+func apiOf(cfg *config.Config, source string) string {
+	for _, q := range cfg.Qualys {
+		if q.Name == source {
+			return q.API
+		}
+	}
+	return ""
 }
 
 // tablesOf returns the other names that an instance has for tables of ours.
@@ -73,7 +98,7 @@ func orElse(s, d string) string {
 // Source is one Qualys connection.
 type Source struct {
 	Name   string
-	Client *qualys.Client
+	Client qualys.Reader
 }
 
 // Target is one ServiceNow connection.

@@ -189,11 +189,9 @@ func (e *amEnvelope) field(key string, raw []byte) error {
 		into = &e.last
 	case "responseErrorDetails":
 		var details map[string]fast.RawMessage
-		if fast.Unmarshal(raw, &details) != nil {
-			return nil // it explains an error and decides nothing
-		}
-		_ = fast.Unmarshal(orNull(details["errorMessage"]), &e.text)      // as above
-		_ = fast.Unmarshal(orNull(details["errorResolution"]), &e.remedy) // as above
+		_ = fast.Unmarshal(raw, &details) // it explains an error and decides nothing
+		_ = fast.Unmarshal(orNull(details["errorMessage"]), &e.text)
+		_ = fast.Unmarshal(orNull(details["errorResolution"]), &e.remedy)
 		return nil
 	default:
 		return nil
@@ -329,7 +327,7 @@ func topLevel(raw []byte, fields *map[string]fast.RawMessage) error {
 	}
 	*fields = make(map[string]fast.RawMessage, len(members))
 	for k, v := range members {
-		(*fields)[k] = fast.RawMessage(v)
+		(*fields)[k] = v
 	}
 	return nil
 }

@@ -21,6 +21,7 @@ func AMLosses() []Loss {
 		{"location, business information and custom attributes", "these columns stay as they are"},
 		{"inventory sources and the sensor's last report", "the tracking method tells the kind of sensor"},
 		{"domain role", "domain controllers are servers only by their operating system"},
+		{"assets that only the external attack surface (EASM) knows", "they are no host assets and become no CIs"},
 		{"instances of Oracle and IBM clouds", "such machines are known to be in a cloud at most; AWS, Azure and GCP instances are read"},
 		{"virtual network of Azure instances, region name and Qualys scanner mark of AWS instances", "relations to these networks are not written"},
 		{"filters by CSAM fields", "Qualys selects by its own criteria (id, name, os, tagName, updated …), joined by AND; other filters run after the download"},

@@ -7,6 +7,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"io"
+	"strconv"
 	"unicode/utf8"
 )
 
@@ -190,8 +191,9 @@ func (x *amXML) element(name string, level int) error {
 			case children > 0:
 				x.put('}')
 			default:
+				text = bytes.TrimSpace(text) // of whoever made the answer pretty
 				if name == "id" && level == 2 && len(text) < 32 {
-					x.id = string(bytes.TrimSpace(text))
+					x.id = string(text)
 				}
 				x.text(text)
 			}
@@ -241,9 +243,9 @@ func (x *amXML) text(s []byte) {
 	x.out.WriteByte('"')
 }
 
-// xmlText replaces bytes that no XML text may hold, control characters and
-// invalid UTF-8, by the replacement character: one odd software name must not make
-// a page unreadable.
+// xmlText replaces what no XML text may hold, control characters, references to
+// them and invalid UTF-8, by the replacement character: one odd software name must
+// not make a page unreadable.
 type xmlText struct {
 	r    *bufio.Reader
 	rest []byte
@@ -271,7 +273,7 @@ func (t *xmlText) Read(p []byte) (int, error) {
 			}
 			return 0, err
 		}
-		if c < ' ' && c != '\t' && c != '\n' && c != '\r' || c == 0xfffe || c == 0xffff {
+		if c < ' ' && c != '\t' && c != '\n' && c != '\r' || c == 0xfffe || c == 0xffff || c == '&' && t.badReference() {
 			c = utf8.RuneError
 		}
 		rest := t.tail[:utf8.EncodeRune(t.tail[:], c)]
@@ -284,6 +286,26 @@ func (t *xmlText) Read(p []byte) (int, error) {
 	return n, nil
 }
 
+// badReference passes over the rest of a reference such as "&#x1;" to a character
+// that no XML text may hold; it leaves any other alone.
+func (t *xmlText) badReference() bool {
+	ahead, _ := t.r.Peek(len("#x10FFFF;")) // at the end there is less
+	end := bytes.IndexByte(ahead, ';')
+	if end < 2 || ahead[0] != '#' {
+		return false
+	}
+	digits, base := string(ahead[1:end]), 10
+	if digits[0] == 'x' {
+		digits, base = digits[1:], 16
+	}
+	c, err := strconv.ParseUint(digits, base, 32)
+	if err != nil || c >= ' ' && c < 0xd800 || c >= 0xe000 && c < 0xfffe || c >= 0x10000 || c == '\t' || c == '\n' || c == '\r' {
+		return false
+	}
+	_, _ = t.r.Discard(end + 1) // peeked above
+	return true
+}
+
 // plain copies printable ASCII that is at hand.
 func (t *xmlText) plain(p []byte) int {
 	have, err := t.r.Peek(min(len(p), t.r.Buffered()))
@@ -291,7 +313,7 @@ func (t *xmlText) plain(p []byte) int {
 		return 0
 	}
 	k := 0
-	for k < len(have) && have[k] >= ' ' && have[k] < utf8.RuneSelf || k < len(have) && (have[k] == '\n' || have[k] == '\t' || have[k] == '\r') {
+	for k < len(have) && have[k] >= ' ' && have[k] < utf8.RuneSelf && have[k] != '&' || k < len(have) && (have[k] == '\n' || have[k] == '\t' || have[k] == '\r') {
 		k++
 	}
 	copy(p, have[:k])

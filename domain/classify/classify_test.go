@@ -132,9 +132,9 @@ func TestEveryFieldCanBeAskedAndIsTheInputOfThatName(t *testing.T) {
 		OS:         asset.OperatingSystem{Name: "V-operatingSystem.name", Category1: "V-operatingSystem.category1", Category2: "V-operatingSystem.category2", Publisher: "V-operatingSystem.publisher", ProductName: "V-operatingSystem.productName"},
 		Hardware:   asset.Hardware{Category1: "V-hardware.category1", Category2: "V-hardware.category2", Manufacturer: "V-hardware.manufacturer", ProductName: "V-hardware.productName", Model: "V-hardware.productName V-hardware.model"},
 		Cloud:      asset.Cloud{Provider: "V-cloud.provider", InstanceID: "V-cloud.instanceId"},
-		Interfaces: []asset.Interface{{MAC: "00:1A:2B:3C:4D:5E"}},
+		Interfaces: []asset.Interface{{MAC: "00:1A:2B:3C:4D:5E"}}, Volumes: []asset.Volume{{Name: "/"}}, Processor: asset.Processor{SpeedMHz: 2500},
 	}
-	want := map[string]string{"ip": "10.0.0.1", "mac": "00:1A:2B:3C:4D:5E", "virtual": "true", "hardware.model": "V-hardware.productName V-hardware.model"}
+	want := map[string]string{"ip": "10.0.0.1", "mac": "00:1A:2B:3C:4D:5E", "virtual": "true", "volumes": "true", "processor": "true", "hardware.model": "V-hardware.productName V-hardware.model"}
 	in := classify.InputsOf(a, asset.Cleanse(a))
 	for _, f := range classify.Fields() {
 		value, special := want[f]

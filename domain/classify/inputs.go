@@ -29,7 +29,9 @@ type Inputs struct {
 	IP             string `json:"ip,omitempty"`
 	AgentID        string `json:"agentId,omitempty"`
 	Virtual        bool   `json:"virtual,omitempty"`
-	Identity       bool   `json:"identity,omitempty"` // something other than an address identifies it
+	Volumes        bool   `json:"volumes,omitempty"`   // at least one was reported
+	Processor      bool   `json:"processor,omitempty"` // a processor was reported
+	Identity       bool   `json:"identity,omitempty"`  // something other than an address identifies it
 }
 
 // lowered holds the lower-case values that conditions compare, in the order of
@@ -43,7 +45,8 @@ func InputsOf(a *asset.Asset, c *asset.Clean) Inputs {
 		OSPublisher: asset.Text(a.OS.Publisher), OSProductName: asset.Text(a.OS.ProductName),
 		HWCategory1: asset.Text(a.Hardware.Category1), HWCategory2: asset.Text(a.Hardware.Category2), HWManufacturer: c.Manufacturer,
 		HWProductName: asset.Text(a.Hardware.ProductName), HWModel: c.Model, CloudProvider: string(a.Cloud.Provider), CloudID: asset.Text(a.Cloud.InstanceID), DomainRole: asset.Text(a.DomainRole),
-		Name: c.Name, MAC: c.MAC, Serial: c.Serial, IP: c.IP, AgentID: asset.Text(a.AgentID), Virtual: c.Virtual, Identity: asset.HasIdentity(a, c),
+		Name: c.Name, MAC: c.MAC, Serial: c.Serial, IP: c.IP, AgentID: asset.Text(a.AgentID), Virtual: c.Virtual,
+		Volumes: len(a.Volumes) > 0, Processor: a.Processor != (asset.Processor{}), Identity: asset.HasIdentity(a, c),
 	}
 }
 
@@ -51,7 +54,7 @@ func InputsOf(a *asset.Asset, c *asset.Clean) Inputs {
 var fieldNames = [...]string{
 	"operatingSystem.name", "operatingSystem.category1", "operatingSystem.category2", "operatingSystem.publisher", "operatingSystem.productName",
 	"hardware.category1", "hardware.category2", "hardware.manufacturer", "hardware.productName", "hardware.model",
-	"cloud.provider", "cloud.instanceId", "domainRole", "name", "mac", "serial", "ip", "agentId", "virtual",
+	"cloud.provider", "cloud.instanceId", "domainRole", "name", "mac", "serial", "ip", "agentId", "virtual", "volumes", "processor",
 }
 
 // Fields returns the fields that conditions may name, sorted.
@@ -63,15 +66,19 @@ func Fields() []string {
 
 // values returns the inputs in the order of fieldNames.
 func (in *Inputs) values() [len(fieldNames)]string {
-	virtual := ""
-	if in.Virtual {
-		virtual = "true"
-	}
 	return [...]string{
 		in.OSName, in.OSCategory1, in.OSCategory2, in.OSPublisher, in.OSProductName,
 		in.HWCategory1, in.HWCategory2, in.HWManufacturer, in.HWProductName, in.HWModel,
-		in.CloudProvider, in.CloudID, in.DomainRole, in.Name, in.MAC, in.Serial, in.IP, in.AgentID, virtual,
+		in.CloudProvider, in.CloudID, in.DomainRole, in.Name, in.MAC, in.Serial, in.IP, in.AgentID, truth(in.Virtual), truth(in.Volumes), truth(in.Processor),
 	}
+}
+
+// truth is the text of a fact: "true", or nothing, so that "present" asks for it.
+func truth(is bool) string {
+	if is {
+		return "true"
+	}
+	return ""
 }
 
 // lowered returns the values in lower case, once for all rules.

@@ -49,8 +49,11 @@ func (c *Config) Validate() []Problem {
 	for i := range c.Schedules {
 		v.schedule(fmt.Sprintf("schedules[%d]", i), &c.Schedules[i])
 	}
-	if _, err := classify.Compile(classify.Default().Override(c.Rules)); err != nil {
-		v.add("rules", strings.TrimPrefix(err.Error(), "classify: "), "")
+	for _, api := range []string{APICSAM, APIAM} {
+		if _, err := classify.Compile(classify.For(api, c.Rules)); err != nil {
+			v.add("rules", strings.TrimPrefix(err.Error(), "classify: "), "")
+			break
+		}
 	}
 	if _, err := mapping.Extended(c.Mappings...); err != nil {
 		v.add("mappings", strings.TrimPrefix(err.Error(), "mapping: "), "see `qbridge mapping show CLASS` for what there is")
@@ -124,19 +127,23 @@ func (v *validator) connections() {
 	for i, q := range v.config.Qualys {
 		place := fmt.Sprintf("qualys[%d]", i)
 		v.name(place, q.Name, seen)
-		v.check(q.API == APICSAM, place+".api", fmt.Sprintf("%q is not supported yet", q.API), "use csam")
+		v.oneOf(place+".api", q.API, APICSAM, APIAM)
 		switch {
 		case q.Platform != "":
 			v.oneOf(place+".platform", strings.ToUpper(q.Platform), Platforms...)
 			v.check(q.APIURL == "" && q.GatewayURL == "", place+".platform", "stands beside apiUrl or gatewayUrl", "keep the platform, or both URLs for a private platform")
 		default:
-			v.check(q.APIURL != "" && q.GatewayURL != "", place, "has no platform", "set platform (for example US2), or apiUrl and gatewayUrl for a private platform")
+			v.check(q.APIURL != "" && (q.GatewayURL != "" || q.API == APIAM), place, "has no platform", "set platform (for example US2), or apiUrl and gatewayUrl for a private platform")
 			v.url(place+".apiUrl", q.APIURL)
 			v.url(place+".gatewayUrl", q.GatewayURL)
 		}
 		v.secret(place+".auth.username", q.Auth.Username, true)
 		v.secret(place+".auth.password", q.Auth.Password, true)
-		v.check(q.PageSize >= 1 && q.PageSize <= 300, place+".pageSize", fmt.Sprintf("%d is out of range", q.PageSize), "write a number from 1 to 300")
+		most := 300
+		if q.API == APIAM {
+			most = 1000
+		}
+		v.check(q.PageSize >= 1 && q.PageSize <= most, place+".pageSize", fmt.Sprintf("%d is out of range", q.PageSize), fmt.Sprintf("write a number from 1 to %d", most))
 	}
 	seen = map[string]bool{}
 	for i, s := range v.config.ServiceNow {

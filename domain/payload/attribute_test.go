@@ -94,7 +94,9 @@ func TestAttributeTellsEachRecordItsOutcome(t *testing.T) {
 		{"a class change was refused", func(a *payload.Answer) {
 			a.Items[mainA].Class = "cmdb_ci_computer"
 			a.Items[mainA].Info = []payload.Message{{Code: "OTHER"}, {Code: "SKIPPED_CLASS_SWITCH", Text: "not allowed"}}
-		}, nil, nil, with(func(r *payload.Result) { r.Class, r.Reason = "cmdb_ci_computer", "class kept: switch from cmdb_ci_computer to cmdb_ci_linux_server is not allowed" })},
+		}, nil, nil, with(func(r *payload.Result) {
+			r.Class, r.Reason = "cmdb_ci_computer", "class kept: switch from cmdb_ci_computer to cmdb_ci_linux_server is not allowed"
+		})},
 
 		{"the main CI has an error", func(a *payload.Answer) {
 			a.Items[mainA] = broken("MISSING_MATCHING_ATTRIBUTES", "In payload missing minimum set of input values for table [T] '{\"values\":{}}'")

@@ -77,7 +77,10 @@ func (v *vendors) CheckQualys(ctx context.Context, q domainconfig.Qualys) []cont
 	}
 	list.ok(canReach, "ok")
 	list.ok(canLogIn, "ok")
-	const mayRead = "check that the subscription has CSAM and the user may read assets"
+	mayRead := "check that the subscription has CSAM and the user may read assets"
+	if q.API == domainconfig.APIAM {
+		mayRead = "check that the user may use the API of Asset Management & Tagging and sees assets"
+	}
 	total, _, err := src.Client.Count(ctx, qualys.Query{})
 	if err != nil {
 		return list.fail(canRead, err, mayRead)
@@ -94,6 +97,11 @@ func (v *vendors) CheckQualys(ctx context.Context, q domainconfig.Qualys) []cont
 		list.ok(canRead, fmt.Sprintf("%d assets", total))
 	}
 	list.clock(page.ServerDate)
+	if q.API == domainconfig.APIAM {
+		for _, l := range qualys.AMLosses() {
+			list.lines = append(list.lines, contract.Check{Connection: q.Name, Capability: "not given by api: am", OK: true, Message: l.What + ": " + l.Effect})
+		}
+	}
 	return list.lines
 }
 
