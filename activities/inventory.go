@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"slices"
 	"time"
 
 	"github.com/qbridge/qbridge/activities/crash"
@@ -15,6 +16,7 @@ import (
 	"github.com/qbridge/qbridge/domain/classify"
 	"github.com/qbridge/qbridge/domain/config"
 	"github.com/qbridge/qbridge/domain/mapping"
+	"github.com/qbridge/qbridge/domain/qql"
 	"github.com/qbridge/qbridge/domain/record"
 	"github.com/qbridge/qbridge/workflows/contract"
 )
@@ -42,7 +44,11 @@ func (a *Inventory) QualysCount(ctx context.Context, in contract.CountInput) (co
 	if err != nil {
 		return contract.CountResult{}, temporalError(err)
 	}
-	n, _, err := src.Client.Count(ctx, qualys.Query{UpdatedSince: in.Plan.Since})
+	setup, err := a.Settings.Of(ctx, in.Plan.Revision, in.Plan.Schedule)
+	if err != nil {
+		return contract.CountResult{}, temporalError(err)
+	}
+	n, _, err := src.Client.Count(ctx, qualys.Query{UpdatedSince: in.Plan.Since, Filter: selection(setup, &in.Plan).pushed()})
 	if err != nil {
 		return contract.CountResult{}, temporalError(err)
 	}
@@ -88,8 +94,9 @@ func (a *Inventory) fetchPage(ctx context.Context, in contract.FetchPageInput) (
 	if err := crash.At(ctx, crash.BeforeFetch); err != nil {
 		return contract.PageRef{}, err
 	}
-	q := qualys.Query{Cursor: in.Cursor, UpdatedSince: plan.Since, ExcludeFields: excluded(setup)}
-	if catalogue(setup) {
+	chosen := selection(setup, &plan)
+	q := qualys.Query{Cursor: in.Cursor, UpdatedSince: plan.Since, Filter: chosen.pushed(), ExcludeFields: chosen.excluded(setup)}
+	if catalogue(setup) && chosen.all() {
 		q.ExcludeFields, q.IncludeFields = nil, []string{softwareSection}
 	}
 	answer, calls, err := search(ctx, src.Client, q)
@@ -101,10 +108,11 @@ func (a *Inventory) fetchPage(ctx context.Context, in contract.FetchPageInput) (
 		Last: !answer.HasMore, ServerDate: answer.ServerDate, Verify: plan.Verify,
 		Records: make([]store.Staging, 0, len(answer.Results)),
 	}
-	prep := &preparer{setup: setup, connection: plan.Source, bodies: a.Bodies, now: a.Now().UTC()}
+	prep := &preparer{setup: setup, chosen: chosen, connection: plan.Source, bodies: a.Bodies, now: a.Now().UTC()}
 	if prep.plugins, err = plugins(ctx, a.Store, plan.Target); err != nil {
 		return contract.PageRef{}, err
 	}
+	prep.cleanse(answer.Results)
 	if !catalogue(setup) {
 		if err := prep.identify(ctx, a.Store, plan.Enumeration, answer.Results); err != nil {
 			return contract.PageRef{}, err
@@ -175,12 +183,54 @@ func search(ctx context.Context, c qualys.Reader, q qualys.Query) (*qualys.Page,
 	}
 }
 
-// excluded returns the sections that the mapping does not use or a toggle
-// switched off: they are not asked for.
-func excluded(setup *Setup) []string {
+// chosenAssets are the assets that a schedule's filter selects.
+type chosenAssets struct {
+	filtered bool
+	plan     qql.Plan
+	now      time.Time
+}
+
+// selection splits the filter of a schedule. Relative dates count from the start
+// of the run, so that all its pages select alike.
+func selection(setup *Setup, plan *contract.RunPlan) chosenAssets {
+	if setup.Filter == nil {
+		return chosenAssets{}
+	}
+	return chosenAssets{filtered: true, plan: setup.Filter.Plan(setup.Push, plan.StartedAt), now: plan.StartedAt}
+}
+
+// all reports whether nothing is left to decide on the asset.
+func (c chosenAssets) all() bool { return !c.filtered || c.plan.Complete() }
+
+// pushed is what the API decides, nil for all assets.
+func (c chosenAssets) pushed() *qualys.Filter {
+	if !c.filtered || len(c.plan.Pushed) == 0 {
+		return nil
+	}
+	f := &qualys.Filter{Operation: c.plan.Operation}
+	for _, x := range c.plan.Pushed {
+		f.Conditions = append(f.Conditions, qualys.Condition(x))
+	}
+	return f
+}
+
+// has reports whether an asset is selected.
+func (c chosenAssets) has(a *asset.Asset, clean *asset.Clean) bool {
+	return c.all() || c.plan.Match(&asset.View{Asset: a, Clean: clean}, c.now)
+}
+
+// excluded returns the sections that neither the mapping uses nor the filter looks
+// at, or that a toggle switched off: they are not asked for.
+func (c chosenAssets) excluded(setup *Setup) []string {
+	var needed []asset.Section
+	if c.filtered {
+		needed = c.plan.Sections()
+	}
 	var out []string
 	for _, s := range setup.Mapping.Unused(setup.Schedule.Sections) {
-		out = append(out, string(s))
+		if !slices.Contains(needed, s) {
+			out = append(out, string(s))
+		}
 	}
 	return out
 }
@@ -188,25 +238,42 @@ func excluded(setup *Setup) []string {
 // preparer turns the assets of a page into staged records.
 type preparer struct {
 	setup      *Setup
+	chosen     chosenAssets
 	connection string
 	bodies     *Bodies
 	now        time.Time
 	plugins    map[string]bool // of the target
 
-	clean []*asset.Clean   // by result; nil for a malformed asset
+	clean []*asset.Clean   // by result; nil for a malformed asset and one that is not selected
 	roles asset.Roles      // of the page's assets
 	keys  map[int64]string // asset id → key, of the page and of what is the same machine
 }
 
-// identify cleanses the assets of a page and finds out which of them describe a
-// machine that another asset describes better.
-func (p *preparer) identify(ctx context.Context, machines store.Machines, enumeration int64, results []qualys.Result) error {
-	p.clean, p.keys = make([]*asset.Clean, len(results)), make(map[int64]string, len(results))
-	list := make([]store.Machine, 0, len(results))
+// cleanse cleanses the assets of a page that the schedule selects.
+func (p *preparer) cleanse(results []qualys.Result) {
+	p.clean = make([]*asset.Clean, len(results))
 	names := p.setup.Properties.Names
 	for i := range results {
-		if r := &results[i]; r.Err == nil {
-			p.clean[i] = asset.CleanseNamed(r.Asset, asset.Naming{Form: names.Form, Case: names.Case, Never: names.Never})
+		r := &results[i]
+		if r.Err != nil {
+			continue
+		}
+		if c := asset.CleanseNamed(r.Asset, asset.Naming{Form: names.Form, Case: names.Case, Never: names.Never}); p.chosen.has(r.Asset, c) {
+			p.clean[i] = c
+		}
+	}
+}
+
+// notSelected is the reason of an asset that the filter leaves out.
+const notSelected = "the filter does not select it"
+
+// identify finds out which of them describe a
+// machine that another asset describes better.
+func (p *preparer) identify(ctx context.Context, machines store.Machines, enumeration int64, results []qualys.Result) error {
+	p.keys = make(map[int64]string, len(results))
+	list := make([]store.Machine, 0, len(results))
+	for i := range results {
+		if r := &results[i]; p.clean[i] != nil {
 			list = append(list, store.Machine{Identity: asset.IdentityOf(r.Asset, p.clean[i]), Tracking: r.Asset.TrackingMethod})
 		}
 	}
@@ -241,6 +308,10 @@ func (p *preparer) record(i int, r *qualys.Result) (store.Staging, error) {
 		return p.sealed(rec, &Body{Revision: p.setup.Revision})
 	}
 	clean := p.clean[i]
+	if clean == nil {
+		rec.Outcome, rec.Reason = record.Filtered, notSelected
+		return p.sealed(rec, &Body{Revision: p.setup.Revision})
+	}
 	body := &Body{Name: clean.Name, Revision: p.setup.Revision, Inputs: classify.InputsOf(r.Asset, clean), Clean: cleanSteps(r.Asset, clean)}
 	body.Decision = p.setup.Rules.Classify(&body.Inputs, classify.Options{IPOnly: p.setup.Schedule.Fallback.IPOnly})
 	rec.Class = body.Decision.Class
@@ -271,15 +342,19 @@ const softwareSection = "software"
 func catalogue(setup *Setup) bool { return setup.Schedule.Kind == config.KindSoftwareCatalogue }
 
 // packages prepares what an asset brings to the catalogue of software.
-func (p *preparer) packages(_ int, r *qualys.Result) (store.Staging, error) {
+func (p *preparer) packages(i int, r *qualys.Result) (store.Staging, error) {
 	rec := store.Staging{Key: contract.MovedKey(p.connection, r.ID, 0), Kind: record.KindCatalogue, RefreshBefore: p.refreshBefore(r.ID)}
 	body := &Body{Revision: p.setup.Revision}
 	if r.Err != nil {
 		rec.Outcome, rec.Reason = record.Failed, r.Err.Error()
 		return p.sealed(rec, body)
 	}
+	if p.clean[i] == nil {
+		rec.Outcome, rec.Reason = record.Filtered, notSelected
+		return p.sealed(rec, body)
+	}
 	all := p.setup.Mapping.Apply(mapping.Input{
-		Connection: p.connection, Asset: r.Asset, Clean: asset.Cleanse(r.Asset), Class: anyHardware,
+		Connection: p.connection, Asset: r.Asset, Clean: p.clean[i], Class: anyHardware,
 		Sections: map[string]bool{softwareSection: true}, DiscoverySource: p.setup.DiscoverySource,
 	})
 	parts := record.Parts{}

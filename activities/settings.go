@@ -17,6 +17,7 @@ import (
 	"github.com/qbridge/qbridge/domain/classify"
 	"github.com/qbridge/qbridge/domain/config"
 	"github.com/qbridge/qbridge/domain/mapping"
+	"github.com/qbridge/qbridge/domain/qql"
 )
 
 // Setup is what one schedule of one revision says, compiled.
@@ -30,6 +31,9 @@ type Setup struct {
 	DiscoverySource string
 	Tables          map[string]string          // other names of tables in the target
 	Listed          map[string]map[string]bool // lists that mappings name, see mapping.Input
+	// Filter selects assets; nil: all. Push says that the source takes a filter.
+	Filter *qql.Query
+	Push   bool
 	// RulesDigest changes when rules, mapping, sections or filter change; the
 	// next run is then a full one.
 	RulesDigest string
@@ -79,7 +83,12 @@ func (s *Settings) Of(ctx context.Context, revision, schedule string) (*Setup, e
 		names := lo.Map(c.config.Schedules, func(s config.Schedule, _ int) string { return s.Name })
 		return nil, &UserError{Message: fmt.Sprintf("there is no schedule %q; revision %s has %s", schedule, id, strings.Join(names, ", "))}
 	}
+	filter, err := filterOf(sched.Filter)
+	if err != nil {
+		return nil, &UserError{Message: fmt.Sprintf("filter of schedule %s: %v", schedule, err)}
+	}
 	return &Setup{
+		Filter: filter, Push: apiOf(c.config, sched.Source) == config.APICSAM,
 		Revision: id, Schedule: sched, Properties: c.config.Properties,
 		Rules: c.rules[apiOf(c.config, sched.Source)], Mapping: c.mapping, DiscoverySource: sourceOf(c.config, sched.Target), Tables: tablesOf(c.config, sched.Target), Listed: map[string]map[string]bool{"tags": lo.SliceToMap(sched.Tags, func(t string) (string, bool) { return t, true })}, RulesDigest: rulesDigest(c, sched),
 	}, nil
@@ -176,6 +185,13 @@ func rulesDigest(c *compiled, s config.Schedule) string {
 		fmt.Fprintln(h, tag)
 	}
 	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+func filterOf(text string) (*qql.Query, error) {
+	if text == "" {
+		return nil, nil
+	}
+	return qql.Parse(text)
 }
 
 // sourceOf returns the discovery source of an instance.

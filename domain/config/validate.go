@@ -12,6 +12,7 @@ import (
 	"github.com/qbridge/qbridge/domain/asset"
 	"github.com/qbridge/qbridge/domain/classify"
 	"github.com/qbridge/qbridge/domain/mapping"
+	"github.com/qbridge/qbridge/domain/qql"
 )
 
 // Problem is one thing that is wrong in a document, with its place and remedy.
@@ -203,7 +204,11 @@ func (v *validator) schedule(place string, s *Schedule) {
 	v.check(s.Approval == ApprovalAuto, place+".approval", s.Approval+" is not supported yet", "use auto")
 	v.oneOf(place+".operation", s.Operation, OperationCreateAndUpdate, OperationCreate, OperationUpdate)
 	v.oneOf(place+".existing", s.Existing, ExistingMetadataOnly, ExistingFull)
-	v.check(s.Filter == "", place+".filter", "filters are not supported yet", "remove it")
+	if s.Filter != "" {
+		if _, err := qql.Parse(s.Filter); err != nil {
+			v.add(place+".filter", strings.TrimPrefix(err.Error(), "qql: "), "")
+		}
+	}
 	for _, name := range slices.Sorted(mapKeys(s.Sections)) {
 		v.check(slices.Contains(Sections, name), place+".sections", fmt.Sprintf("unknown section %q; did you mean %q?", name, classify.Nearest(name, Sections)), "")
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/qbridge/qbridge/domain/config"
+	"github.com/qbridge/qbridge/domain/qql"
 	"github.com/qbridge/qbridge/starter/view"
 )
 
@@ -29,9 +30,14 @@ It makes no call and needs neither Temporal nor a worker.`,
 				return err
 			}
 			problems := cfg.Validate()
-			err = a.print(validity(problems), func(p view.Printer) {
+			shown := validity(problems)
+			shown.Filters = a.filters(cfg)
+			err = a.print(shown, func(p view.Printer) {
 				for _, pr := range problems {
 					p.Line("%s", pr)
+				}
+				for _, f := range shown.Filters {
+					p.Line("filter of %s: %s", f.Schedule, f.Split)
 				}
 				if len(problems) == 0 {
 					p.Line("valid: %s, %s, %s", count(len(cfg.Qualys), "source"), count(len(cfg.ServiceNow), "target"), count(len(cfg.Schedules), "schedule"))
@@ -56,6 +62,29 @@ type problemView struct {
 type validityView struct {
 	Valid    bool          `json:"valid"`
 	Problems []problemView `json:"problems"`
+	Filters  []filterView  `json:"filters,omitempty"`
+}
+
+// filterView says what Qualys decides of a schedule's filter, and what qbridge
+// decides on each asset.
+type filterView struct {
+	Schedule string `json:"schedule"`
+	Split    string `json:"split"`
+}
+
+// filters splits the filters of a configuration. Relative dates are shown as they
+// would be now.
+func (a *app) filters(cfg *config.Config) []filterView {
+	var out []filterView
+	for _, s := range cfg.Schedules {
+		q, err := qql.Parse(s.Filter)
+		if s.Filter == "" || err != nil { // a problem, told as such
+			continue
+		}
+		push := !slices.ContainsFunc(cfg.Qualys, func(q config.Qualys) bool { return q.Name == s.Source && q.API == config.APIAM })
+		out = append(out, filterView{Schedule: s.Name, Split: q.Plan(push, a.Now()).String()})
+	}
+	return out
 }
 
 func validity(problems []config.Problem) validityView {

@@ -32,3 +32,34 @@ func TestTheAssetManagementAPIIsASourceToo(t *testing.T) {
 	require.Zero(t, code, errs)
 	require.Contains(t, text, "serial number, asset tag and hardware UUID")
 }
+
+func TestAFilterSelectsAssets(t *testing.T) {
+	t.Parallel()
+	s := newStack(t, "--assets", "300", "--seed", "22")
+	apply := func(filter string) {
+		code, out := s.apply(strings.Replace(s.document(), "manual: true", "manual: true\n    filter: '"+filter+"'", 1))
+		require.Zero(t, code, out)
+	}
+	apply("operatingSystem.category1:`Linux`")
+	code, res := s.sync("--full")
+	require.Zero(t, code)
+	require.Zero(t, res.Filtered, "Qualys selects")
+	linux := res.Fetched
+	require.Positive(t, linux)
+	require.Less(t, linux, int64(200))
+
+	apply("operatingSystem.category1:`Linux` and not hardware.manufacturer:\"Dell\" or asset.id < 0")
+	code, out, errs := s.cli("validate", s.dir+"/config.yaml")
+	require.Zero(t, code, errs)
+	require.Contains(t, out, "filter of inventory: decided on the asset: ")
+	code, res = s.sync()
+	require.Zero(t, code)
+	require.EqualValues(t, 300, res.Fetched, "another filter reads everything")
+	require.Greater(t, res.Filtered, 300-linux)
+	require.Less(t, res.Filtered, int64(300))
+
+	code, out = s.apply(strings.Replace(s.document(), "manual: true", "manual: true\n    filter: 'operatingSystem.categry1:Linux'", 1))
+	require.Equal(t, 2, code)
+	require.Contains(t, out, "schedules[0].filter: column 1: unknown field")
+	require.Contains(t, out, `did you mean "operatingSystem.category1"?`)
+}
