@@ -35,6 +35,7 @@ func TestParseNamesThePlaceOfEveryMistake(t *testing.T) {
 		"a count of zero":              {"on * nth 0 do garble", `fault: line 1, column 10: "0" is not a count of calls`},
 		"a share without percent sign": {"on * share 5 do garble", `fault: line 1, column 12: "5" is not a percentage such as 5%`},
 		"a share above a hundred":      {"on * share 500% do garble", `fault: line 1, column 12: "500%" is not a percentage such as 5%`},
+		"a share that is no number":    {"on * share NaN% do garble", `fault: line 1, column 12: "NaN%" is not a percentage such as 5%`},
 		"two triggers":                 {"on * nth 3 every 4 do garble", "fault: line 1, column 12: a rule has one of nth, every and share"},
 		"a missing value":              {"on * do cut", "fault: line 1, column 9: cut needs a value in parentheses"},
 		"a value too many":             {"on * do garble(3)", "fault: line 1, column 16: garble takes no value"},

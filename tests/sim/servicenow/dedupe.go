@@ -17,7 +17,7 @@ func (r *run) mergeDuplicates(order []*outcome) {
 		}
 		var first *outcome
 		fields := ""
-		keys := r.duplicateKeys(o)
+		keys := r.duplicateKeys(o, o.sources)
 		for _, k := range keys {
 			if p := seen[k.key]; p != nil {
 				first, fields = p, k.fields
@@ -38,7 +38,7 @@ func (r *run) mergeDuplicates(order []*outcome) {
 			continue
 		}
 		first.absorb(o)
-		for _, k := range r.duplicateKeys(first) {
+		for _, k := range r.duplicateKeys(first, o.sources) { // those of its earlier sources are there
 			seen[k.key] = first
 		}
 	}
@@ -46,9 +46,10 @@ func (r *run) mergeDuplicates(order []*outcome) {
 
 type duplicateKey struct{ key, fields string }
 
-func (r *run) duplicateKeys(o *outcome) []duplicateKey {
+// duplicateKeys are what an item with these sources is compared by.
+func (r *run) duplicateKeys(o *outcome, sources []sourceInfo) []duplicateKey {
 	var out []duplicateKey
-	for _, s := range o.sources {
+	for _, s := range sources {
 		out = append(out, duplicateKey{"source\x00" + o.class.name + "\x00" + s.name + "\x00" + s.key, "source_name, source_native_key"})
 	}
 	if id := o.item.values["sys_id"]; id != "" {
@@ -86,16 +87,12 @@ func (r *run) duplicateKeys(o *outcome) []duplicateKey {
 func (o *outcome) absorb(dup *outcome) {
 	dup.primary = o.index
 	o.indices = append(o.indices, dup.index)
-	values := make(map[string]string, len(o.item.values)+len(dup.item.values))
-	for _, src := range []map[string]string{o.item.values, dup.item.values} {
-		for k, v := range src {
-			if v != "" {
-				values[k] = v
-			}
-		}
-	}
 	merged := *o.item
-	merged.values = values
+	if len(o.indices) == 2 { // the values are the payload's; from now on they are a copy
+		merged.values = make(map[string]string, len(o.item.values)+len(dup.item.values))
+		copyFilled(merged.values, o.item.values)
+	}
+	copyFilled(merged.values, dup.item.values)
 	if len(dup.item.display) > 0 && len(merged.display) == 0 {
 		merged.display = dup.item.display
 	}
@@ -103,4 +100,12 @@ func (o *outcome) absorb(dup *outcome) {
 	o.sources = append(o.sources, dup.sources...)
 	o.refs = append(o.refs, dup.refs...)
 	o.subs = append(o.subs, dup.subs...)
+}
+
+func copyFilled(to, from map[string]string) {
+	for k, v := range from {
+		if v != "" {
+			to[k] = v
+		}
+	}
 }

@@ -369,7 +369,7 @@ func (r *run) bindHost(dependent, host *outcome, rel *relation) {
 	case dependent.host < 0:
 		dependent.host, dependent.hostRel = host.index, rel
 	case dependent.host != host.index:
-		dependent.fail("MULTIPLE_DEPENDENCIES", "Found multiple dependent relation items [%s] and [%s] in payload", dependent.hostRel.raw, rel.raw)
+		dependent.fail("MULTIPLE_DEPENDENCIES", "Found multiple dependent relation items [%s] and [%s] in payload", clip(string(dependent.hostRel.raw)), clip(string(rel.raw)))
 	case dependent.hostRel.kind != rel.kind && r.settings.StrictQualification:
 		dependent.fail("MULTI_MATCH", "Found multiple relations between payload items: '%d' and '%d'", dependent.index, host.index)
 	}

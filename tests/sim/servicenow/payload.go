@@ -340,8 +340,11 @@ func (it *item) subs() []*item {
 	return append(append(make([]*item, 0, len(it.lookup)+len(it.related)), it.lookup...), it.related...)
 }
 
-// quoted is the item as error messages print it.
-func (it *item) quoted(source string) string {
+// quoted is the item as error messages print it, in part when it is large.
+func (it *item) quoted(source string) string { return clip(it.encoded(source)) }
+
+// encoded is the item as JSON, without its lookup and related records.
+func (it *item) encoded(source string) string {
 	values := map[string]string{}
 	for k, v := range it.values {
 		values[k] = v
@@ -361,6 +364,18 @@ func (it *item) quoted(source string) string {
 		return "{}"
 	}
 	return string(b)
+}
+
+// quoteLimit bounds what one message quotes of a payload. Every dependent of a
+// failed host quotes its host: without a bound the answer to ten megabytes
+// could be hundreds of gigabytes.
+const quoteLimit = 8 << 10
+
+func clip(text string) string {
+	if len(text) <= quoteLimit {
+		return text
+	}
+	return strings.ToValidUTF8(text[:quoteLimit], "") + "..."
 }
 
 // sortedKeys gives the columns of an item in a fixed order.

@@ -215,7 +215,7 @@ func (x *index) remove(r *row) {
 		}
 		x.first[k], rest[0] = rest[0], r
 	}
-	for i := range rest {
+	for i := len(rest) - 1; i >= 0; i-- { // a change that is taken back was the last one
 		if rest[i] == r {
 			rest[i] = rest[len(rest)-1]
 			rest[len(rest)-1] = nil

@@ -2,9 +2,12 @@ package servicenow
 
 import (
 	"embed"
+	"encoding/json"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
+	"sync"
 
 	"github.com/goccy/go-yaml"
 )
@@ -82,15 +85,37 @@ func (s *schema) num(name string) int {
 	return n
 }
 
-// loadSchema reads the embedded tables.
-func loadSchema() (*schema, error) {
-	raw, err := dataFiles.ReadFile("data/tables.yaml")
+// The embedded documents are parsed once: that takes ten times as long as
+// building an instance from them, and tests build thousands of instances.
+var (
+	tableDocument = sync.OnceValues(func() (*tableFile, error) { return readYAML[tableFile]("data/tables.yaml") })
+	// ruleDocument is JSON, because every instance changes its own copy.
+	ruleDocument = sync.OnceValues(func() ([]byte, error) {
+		file, err := readYAML[ruleFile]("data/rules.yaml")
+		if err != nil {
+			return nil, err
+		}
+		return json.Marshal(file)
+	})
+)
+
+func readYAML[T any](name string) (*T, error) {
+	raw, err := dataFiles.ReadFile(name)
 	if err != nil {
-		return nil, fmt.Errorf("servicenow: read tables: %w", err)
+		return nil, fmt.Errorf("servicenow: read %s: %w", name, err)
 	}
-	var file tableFile
-	if err := yaml.Unmarshal(raw, &file); err != nil {
-		return nil, fmt.Errorf("servicenow: parse tables: %w", err)
+	out := new(T)
+	if err := yaml.Unmarshal(raw, out); err != nil {
+		return nil, fmt.Errorf("servicenow: parse %s: %w", name, err)
+	}
+	return out, nil
+}
+
+// loadSchema builds the embedded tables.
+func loadSchema() (*schema, error) {
+	file, err := tableDocument()
+	if err != nil {
+		return nil, err
 	}
 	s := &schema{tables: map[string]*table{}, nums: map[string]int{}}
 	for _, d := range file.Tables {
@@ -192,6 +217,7 @@ type ruleEntry struct {
 
 	table  *table // searched table
 	index  *index
+	owned  *index // like index, with the reference to the CI; nil for a regular entry
 	hybrid *index
 	filter *query
 	refCol int
@@ -224,17 +250,17 @@ type ruleFile struct {
 	Properties       map[string]string `yaml:"properties" json:"properties"`
 }
 
-// loadRules reads the embedded rules.
+// loadRules returns a copy of the embedded rules.
 func loadRules() (*ruleFile, error) {
-	raw, err := dataFiles.ReadFile("data/rules.yaml")
+	raw, err := ruleDocument()
 	if err != nil {
-		return nil, fmt.Errorf("servicenow: read rules: %w", err)
+		return nil, err
 	}
-	var file ruleFile
-	if err := yaml.Unmarshal(raw, &file); err != nil {
-		return nil, fmt.Errorf("servicenow: parse rules: %w", err)
+	file := &ruleFile{}
+	if err := json.Unmarshal(raw, file); err != nil {
+		return nil, fmt.Errorf("servicenow: rules: %w", err)
 	}
-	return &file, nil
+	return file, nil
 }
 
 // rulebook is the active set of rules, resolved against the tables.
@@ -289,6 +315,9 @@ func (s *store) resolveEntry(r *rule, e *ruleEntry) error {
 	sort.Strings(e.Attributes)
 	if err := checkColumns(r, e.table, e.Attributes); err != nil {
 		return err
+	}
+	if e.Table != "" {
+		e.owned = s.indexOn(e.table, append(slices.Clone(e.Attributes), e.Reference))
 	}
 	if err := checkColumns(r, r.table, e.Hybrid); err != nil {
 		return err

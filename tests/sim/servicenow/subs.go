@@ -54,18 +54,21 @@ func (r *run) discoveryOf(fields []field) []field {
 	return setField(fields, n["first_discovered"], now)
 }
 
-// findSub looks for the record of this CI with the same criterion values.
-func (r *run) findSub(o *outcome, s *subOutcome) *row {
-	values := make([]string, len(s.entry.Attributes))
-	for i, a := range s.entry.Attributes {
-		values[i] = strings.TrimSpace(s.item.values[a])
-	}
-	owner, found := o.row.id.String(), (*row)(nil)
-	if o.inserted {
+// findSub looks for the record of this CI with the same criterion values. Below
+// a CI that was just inserted there can only be what a merged duplicate of the
+// item brought along.
+func (r *run) findSub(o *outcome, s *subOutcome) (found *row) {
+	if o.inserted && len(o.indices) == 1 {
 		return nil
 	}
-	s.entry.index.find(values, func(x *row) {
-		if x.get(s.entry.refCol) == owner && (found == nil || x.seq < found.seq) {
+	values := make([]string, 0, len(s.entry.Attributes)+1)
+	for _, a := range s.entry.Attributes {
+		if a != "sys_class_name" {
+			values = append(values, strings.TrimSpace(s.item.values[a]))
+		}
+	}
+	s.entry.owned.find(append(values, o.row.id.String()), func(x *row) {
+		if found == nil || x.seq < found.seq {
 			found = x
 		}
 	})
