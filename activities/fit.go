@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -23,9 +22,12 @@ const lengthsFor = 24 * time.Hour
 
 // Lengths remembers how long the columns of an instance's classes are.
 type Lengths struct {
-	mu      sync.Mutex
+	lock    *Lock // held while the instance is asked, so that one call asks for all
 	classes map[string]classLengths
 }
+
+// NewLengths returns lengths of which nothing is known.
+func NewLengths() *Lengths { return &Lengths{lock: NewLock(), classes: map[string]classLengths{}} }
 
 type classLengths struct {
 	columns map[string]int // nil: the instance does not say
@@ -35,8 +37,10 @@ type classLengths struct {
 // of returns the lengths of a class's columns, asking the instance when they are
 // not known, and how many calls that took. What it may not be asked is not known.
 func (l *Lengths) of(ctx context.Context, c *servicenow.Client, class string, now time.Time) (map[string]int, int64, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	if err := l.lock.Lock(ctx); err != nil {
+		return nil, 0, err
+	}
+	defer l.lock.Unlock()
 	if known, ok := l.classes[class]; ok && now.Sub(known.readAt) < lengthsFor {
 		return known.columns, 0, nil
 	}
@@ -56,9 +60,6 @@ func (l *Lengths) of(ctx context.Context, c *servicenow.Client, class string, no
 			}
 			fresh.columns[col.Name] = col.MaxLength
 		}
-	}
-	if l.classes == nil {
-		l.classes = map[string]classLengths{}
 	}
 	l.classes[class] = fresh
 	return fresh.columns, 1, nil

@@ -184,7 +184,7 @@ func (v *vendors) make(cfg *config.Config) {
 	})
 	w.check(err)
 	v.source = &activities.Source{Name: q.Name, Client: qc}
-	v.target = &activities.Target{Name: s.Name, Config: s, Client: sc, Shared: activities.NewLock(), Lengths: &activities.Lengths{}}
+	v.target = &activities.Target{Name: s.Name, Config: s, Client: sc, Shared: activities.NewLock(), Lengths: activities.NewLengths()}
 }
 
 func (v *vendors) Qualys(context.Context, string, string) (*activities.Source, error) {
@@ -207,5 +207,7 @@ type temporalServer struct{ w *world }
 func (s temporalServer) Running(_ context.Context, _, firstRunID string) (bool, error) {
 	return s.w.openRun() == firstRunID, nil
 }
+
+func (s temporalServer) Staged(context.Context, string) error { return nil }
 
 func (s temporalServer) HasAttributes(context.Context) (bool, error) { return false, nil }

@@ -143,7 +143,7 @@ func (v *vendors) targetOf(s domainconfig.ServiceNow) (*activities.Target, error
 		return nil, &activities.UserError{Message: err.Error()}
 	}
 	if v.shared[s.Name] == nil {
-		v.shared[s.Name], v.lengths[s.Name] = activities.NewLock(), &activities.Lengths{}
+		v.shared[s.Name], v.lengths[s.Name] = activities.NewLock(), activities.NewLengths()
 	}
 	v.targets[key] = &activities.Target{Name: s.Name, Config: s, Client: client, Shared: v.shared[s.Name], Lengths: v.lengths[s.Name]}
 	return v.targets[key], nil
