@@ -105,7 +105,7 @@ func (a *Inventory) fetchPage(ctx context.Context, in contract.FetchPageInput) (
 	}
 	stage := store.StagePage{
 		Run: plan.Run, Epoch: plan.Epoch, Enumeration: plan.Enumeration, CursorIn: in.Cursor, CursorOut: answer.Next,
-		Last: !answer.HasMore, ServerDate: answer.ServerDate, Verify: plan.Verify,
+		Last: !answer.HasMore, ServerDate: answer.ServerDate, Verify: plan.Verify, Hold: plan.Approval,
 		Records: make([]store.Staging, 0, len(answer.Results)),
 	}
 	prep := &preparer{setup: setup, chosen: chosen, connection: plan.Source, bodies: a.Bodies, now: a.Now().UTC()}

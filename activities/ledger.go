@@ -10,6 +10,7 @@ import (
 
 	"github.com/qbridge/qbridge/activities/crash"
 	"github.com/qbridge/qbridge/activities/store"
+	"github.com/qbridge/qbridge/domain/config"
 	"github.com/qbridge/qbridge/domain/record"
 	"github.com/qbridge/qbridge/workflows/contract"
 )
@@ -22,6 +23,9 @@ type Temporal interface {
 	// Running reports whether the chain of runs that began with firstRunID under
 	// the workflow id is still open.
 	Running(ctx context.Context, workflowID, firstRunID string) (bool, error)
+	// Staged tells the approval of a schedule that records were staged, and starts
+	// it when it is not there.
+	Staged(ctx context.Context, schedule string) error
 	// HasAttributes reports whether the namespace knows our search attributes.
 	HasAttributes(ctx context.Context) (bool, error)
 }
@@ -52,7 +56,7 @@ func (l *Ledger) LedgerOpenRun(ctx context.Context, in contract.OpenRunInput) (c
 	}
 	plan := contract.RunPlan{
 		Run: in.Run, Schedule: in.Schedule, Source: open.Source, Target: open.Target, Revision: setup.Revision,
-		StartedAt: l.Now().UTC(), FailureRatio: setup.Properties.FailureRatio,
+		StartedAt: l.Now().UTC(), FailureRatio: setup.Properties.FailureRatio, Approval: setup.Schedule.Approval == config.ApprovalManual,
 	}
 	if plan.Attributes, err = l.Temporal.HasAttributes(ctx); err != nil {
 		return contract.RunPlan{}, temporalError(err)
@@ -82,6 +86,9 @@ func (l *Ledger) LedgerOpenRun(ctx context.Context, in contract.OpenRunInput) (c
 	plan.CheckTotal = !opened.Resumed
 	if opened.Mode == store.ModeIncremental || opened.Resumed { // a full run from the start fetches them anyway
 		plan.Retries = opened.Retries
+	}
+	if plan.Approval { // what failed waits in the failed list
+		plan.Retries = 0
 	}
 	if plan.Preflight, err = l.untested(ctx, in.Run, &plan); err != nil {
 		return contract.RunPlan{}, temporalError(err)
@@ -137,6 +144,11 @@ func (l *Ledger) LedgerCloseRun(ctx context.Context, in contract.CloseRunInput) 
 	}
 	if err := crash.At(ctx, crash.AfterCloseRun); err != nil {
 		return contract.RunResult{}, err
+	}
+	if in.Plan.Approval {
+		if err := l.Temporal.Staged(ctx, in.Plan.Schedule); err != nil {
+			return contract.RunResult{}, temporalError(err)
+		}
 	}
 	classes, err := l.Store.Classes(ctx, run.ID)
 	if err != nil {

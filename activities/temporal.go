@@ -10,6 +10,7 @@ import (
 	"go.temporal.io/api/operatorservice/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
 
 	"github.com/qbridge/qbridge/workflows/contract"
 )
@@ -18,6 +19,7 @@ import (
 type temporalClient interface {
 	DescribeWorkflowExecution(ctx context.Context, workflowID, runID string) (*workflowservice.DescribeWorkflowExecutionResponse, error)
 	OperatorService() operatorservice.OperatorServiceClient
+	SignalWithStartWorkflow(ctx context.Context, workflowID string, signalName string, signalArg any, options client.StartWorkflowOptions, workflow any, workflowArgs ...any) (client.WorkflowRun, error)
 }
 
 // TemporalServer implements Temporal with the SDK's client.
@@ -40,6 +42,18 @@ func (t *TemporalServer) Running(ctx context.Context, workflowID, firstRunID str
 	}
 	info := d.GetWorkflowExecutionInfo()
 	return info.GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING && info.GetFirstRunId() == firstRunID, nil
+}
+
+// Staged implements Temporal.
+func (t *TemporalServer) Staged(ctx context.Context, schedule string) error {
+	id := contract.ApprovalWorkflowID(schedule)
+	_, err := t.Client.SignalWithStartWorkflow(ctx, id, contract.SignalStaged, nil, client.StartWorkflowOptions{
+		ID: id, TaskQueue: contract.QueueMain, StaticSummary: "decisions about schedule " + schedule,
+	}, contract.Approval, contract.ApprovalInput{Schedule: schedule})
+	if err != nil {
+		return fmt.Errorf("activities: tell %s: %w", id, err)
+	}
+	return nil
 }
 
 // HasAttributes implements Temporal. A namespace that does not let us look has

@@ -93,11 +93,16 @@ func (a *Write) checkLinks(ctx context.Context, plan contract.RunPlan) (contract
 // stored payload by payload, so that another attempt goes on where this one
 // ended.
 func (a *Write) ServiceNowWritePage(ctx context.Context, in contract.WritePageInput) (contract.WritePageResult, error) {
+	return a.onPage(ctx, in, func(ctx context.Context, w *pageWriter) error { return w.write(ctx) })
+}
+
+// onPage does something with the records of a page that still wait.
+func (a *Write) onPage(ctx context.Context, in contract.WritePageInput, do func(context.Context, *pageWriter) error) (contract.WritePageResult, error) {
 	var settled atomic.Int64
 	ctx, stop := beat(ctx, heartbeatEvery, func() any { return settled.Load() })
 	defer stop()
 	w := &pageWriter{Write: a, plan: in.Plan, page: in.Page, settled: &settled}
-	err := w.write(ctx)
+	err := do(ctx, w)
 	return contract.WritePageResult{Counters: fetchedCounters(w.counters), Calls: w.calls.Load()}, temporalError(stopped(ctx, err))
 }
 
@@ -125,6 +130,9 @@ type pageWriter struct {
 	beside   []alone                      // records of which only rows are written
 	second   []payload.Input              // records of machines that another record describes
 	digests  map[string]string            // key → payload digest
+	rules    map[string]string            // key → rule that chose the class
+	matches  map[string]*store.Link       // key → CI that IRE would take, nil for none; of those it was asked about
+	recheck  bool                         // the records were approved: they must still do what was shown
 	refused  map[string]string            // key of a shared item → why it is not in the target
 	counters record.Counters
 }
@@ -133,6 +141,11 @@ func (w *pageWriter) write(ctx context.Context) error {
 	records, err := w.load(ctx)
 	if err != nil {
 		return err
+	}
+	if w.recheck {
+		if records, err = w.moved(ctx, records); err != nil {
+			return err
+		}
 	}
 	if err := crash.At(ctx, crash.BeforeShared); err != nil {
 		return err
@@ -200,6 +213,7 @@ func (w *pageWriter) load(ctx context.Context) ([]payload.Input, error) {
 		return nil, err
 	}
 	w.refused, w.cut = map[string]string{}, map[string][]payload.Message{}
+	w.rules = make(map[string]string, len(rows))
 	w.parts, w.before = make(map[string]*record.Parts, len(rows)), map[string]*record.Parts{}
 	w.digests, w.prior, w.answered = make(map[string]string, len(rows)), map[string]bool{}, map[string]bool{}
 	inputs := make([]payload.Input, 0, len(rows))
@@ -208,7 +222,7 @@ func (w *pageWriter) load(ctx context.Context) ([]payload.Input, error) {
 		if err != nil {
 			return nil, fmt.Errorf("record %s: %w", row.Key, err)
 		}
-		w.digests[row.Key], w.parts[row.Key] = row.PayloadDigest, body.Parts
+		w.digests[row.Key], w.parts[row.Key], w.rules[row.Key] = row.PayloadDigest, body.Parts, body.Decision.Rule
 		if len(row.Prior) > 0 {
 			prior, err := w.Bodies.Decode(row.Prior)
 			if err != nil {
@@ -323,6 +337,11 @@ func (w *pageWriter) ask(ctx context.Context, records []payload.Input) (map[stri
 	for _, p := range payload.Cut(bare, nil, nil, w.limits()) {
 		if err := w.askOne(ctx, &p, out); err != nil {
 			return nil, err
+		}
+	}
+	if w.matches != nil {
+		for _, r := range records {
+			w.matches[r.Key] = out[r.Key]
 		}
 	}
 	return out, nil

@@ -9,4 +9,5 @@ var (
 	writer    *activities.Write
 	ledgers   *activities.Ledger
 	configs   *activities.Config
+	approving *activities.Approvals
 )

@@ -126,8 +126,11 @@ func (r *syncRun) writePage(ctx workflow.Context, page contract.PageRef) error {
 	}
 	var res contract.WritePageResult
 	err := r.patient(ctx, contract.ServiceNowQueue(r.Plan.Target), &res, func() workflow.Future {
-		return workflow.ExecuteActivity(write(ctx, r.Plan.Target, fmt.Sprintf("write %d records", page.ToWrite)),
-			writer.ServiceNowWritePage, contract.WritePageInput{Plan: r.Plan, Page: page.Page})
+		in := contract.WritePageInput{Plan: r.Plan, Page: page.Page}
+		if r.Plan.Approval {
+			return workflow.ExecuteActivity(write(ctx, r.Plan.Target, fmt.Sprintf("plan %d records", page.ToWrite)), writer.ServiceNowPlanPage, in)
+		}
+		return workflow.ExecuteActivity(write(ctx, r.Plan.Target, fmt.Sprintf("write %d records", page.ToWrite)), writer.ServiceNowWritePage, in)
 	})
 	if err != nil {
 		return err

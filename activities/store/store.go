@@ -53,6 +53,7 @@ type Store interface {
 	Runs
 	Ledger
 	Machines
+	Approvals
 	Links
 	References
 	Pollers
@@ -221,7 +222,10 @@ type StagePage struct {
 	Last        bool
 	ServerDate  time.Time // Date header of the answer; the first page's becomes the next watermark
 	Verify      bool      // ignore digests
-	Records     []Staging
+	// Hold says that nothing is written before a person decides: a record that
+	// waits or was decided about keeps its state until its payload changes.
+	Hold    bool
+	Records []Staging
 }
 
 // Page is a stored page.

@@ -7,6 +7,7 @@
 package config
 
 import (
+	"github.com/qbridge/qbridge/domain/approval"
 	"github.com/qbridge/qbridge/domain/classify"
 	"github.com/qbridge/qbridge/domain/mapping"
 )
@@ -129,9 +130,15 @@ type Schedule struct {
 	Sections  map[string]bool `yaml:"sections,omitzero" json:"sections,omitempty"`
 	Tags      []string        `yaml:"tags,omitzero" json:"tags,omitempty"` // names of the tags that the section tags writes
 	Approval  string          `yaml:"approval,omitzero" json:"approval,omitempty"`
-	Operation string          `yaml:"operation,omitzero" json:"operation,omitempty"`
-	Existing  string          `yaml:"existing,omitzero" json:"existing,omitempty"`
-	Fallback  Fallback        `yaml:"fallback,omitzero" json:"fallback,omitzero"`
+	// AutoApprove lets records of a manual schedule pass without a person.
+	AutoApprove approval.Auto `yaml:"autoApprove,omitzero" json:"autoApprove,omitzero"`
+	// ApprovalBatch is how many approved records are written at a time, and
+	// ApprovalExpiry how long a record waits for a decision.
+	ApprovalBatch  int      `yaml:"approvalBatch,omitzero" json:"approvalBatch,omitempty"`  // 1–300, default 300
+	ApprovalExpiry Duration `yaml:"approvalExpiry,omitzero" json:"approvalExpiry,omitzero"` // default 14 days
+	Operation      string   `yaml:"operation,omitzero" json:"operation,omitempty"`
+	Existing       string   `yaml:"existing,omitzero" json:"existing,omitempty"`
+	Fallback       Fallback `yaml:"fallback,omitzero" json:"fallback,omitzero"`
 }
 
 // Fallback says what becomes of assets that no rule knows.
@@ -156,6 +163,8 @@ type Properties struct {
 	AllowUpgrade   *bool    `yaml:"allowUpgrade,omitzero" json:"allowUpgrade,omitempty"` // class changes; default true
 	AllowDowngrade bool     `yaml:"allowDowngrade,omitzero" json:"allowDowngrade,omitempty"`
 	AllowSwitch    bool     `yaml:"allowSwitch,omitzero" json:"allowSwitch,omitempty"`
-	Names          Names    `yaml:"names,omitzero" json:"names,omitzero"`
-	VerifySample   int      `yaml:"verifySample,omitzero" json:"verifySample,omitempty"` // linked CIs read at the start of a run, default 20
+	// FourEyes keeps the author of the active revision from approving what it does.
+	FourEyes     bool  `yaml:"fourEyes,omitzero" json:"fourEyes,omitempty"`
+	Names        Names `yaml:"names,omitzero" json:"names,omitzero"`
+	VerifySample int   `yaml:"verifySample,omitzero" json:"verifySample,omitempty"` // linked CIs read at the start of a run, default 20
 }

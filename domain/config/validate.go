@@ -201,7 +201,11 @@ func (v *validator) schedule(place string, s *Schedule) {
 	targets := lo.Map(v.config.ServiceNow, func(s ServiceNow, _ int) string { return s.Name })
 	v.reference(place+".source", s.Source, "qualys", sources)
 	v.reference(place+".target", s.Target, "servicenow", targets)
-	v.check(s.Approval == ApprovalAuto, place+".approval", s.Approval+" is not supported yet", "use auto")
+	v.oneOf(place+".approval", s.Approval, ApprovalAuto, ApprovalManual)
+	v.check(s.Approval == ApprovalManual || len(s.AutoApprove.Create)+len(s.AutoApprove.Update) == 0, place+".autoApprove", "has no meaning without approval: manual", "set approval: manual, or remove it")
+	v.check(s.Approval != ApprovalManual || s.Kind != KindSoftwareCatalogue, place+".approval", "the software catalogue is not approved record by record", "use approval: auto")
+	v.check(s.ApprovalBatch >= 0 && s.ApprovalBatch <= 300, place+".approvalBatch", fmt.Sprintf("%d is out of range", s.ApprovalBatch), "write a number from 1 to 300")
+	v.check(s.ApprovalExpiry >= 0, place+".approvalExpiry", "is negative", "write for example 14d")
 	v.oneOf(place+".operation", s.Operation, OperationCreateAndUpdate, OperationCreate, OperationUpdate)
 	v.oneOf(place+".existing", s.Existing, ExistingMetadataOnly, ExistingFull)
 	if s.Filter != "" {

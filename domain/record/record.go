@@ -74,10 +74,14 @@ type State string
 
 // States of a staged record.
 const (
-	StateStaged  State = "staged"  // waits for its writer
-	StatePending State = "pending" // waits for a decision
-	StateDone    State = "done"    // has an outcome
-	StateFailed  State = "failed"  // has a failed outcome and keeps its parts for another try
+	StateStaged   State = "staged"   // waits for its writer
+	StatePending  State = "pending"  // waits for a decision
+	StateHeld     State = "held"     // a person wants to decide later
+	StateApproved State = "approved" // waits for its writer
+	StateRejected State = "rejected" // is not written until its payload changes
+	StateExpired  State = "expired"  // nobody decided in time
+	StateDone     State = "done"     // has an outcome
+	StateFailed   State = "failed"   // has a failed outcome and keeps its parts for another try
 )
 
 // Outcome is how a record ended a run. Every record that a run fetched ends it

@@ -302,9 +302,14 @@ func TestProtectedCIsGetTheirMetadataOnly(t *testing.T) {
 // insert adds a row to the CMDB as somebody else would.
 func (h *handmade) insert(table string, values thing) {
 	h.t.Helper()
+	h.send(http.MethodPost, table, values)
+}
+
+func (h *handmade) send(method, path string, values thing) {
+	h.t.Helper()
 	body, err := json.Marshal(values)
 	require.NoError(h.t, err)
-	req, err := http.NewRequest(http.MethodPost, h.sims.ServiceNow.URL+"/api/now/table/"+table, strings.NewReader(string(body)))
+	req, err := http.NewRequest(method, h.sims.ServiceNow.URL+"/api/now/table/"+path, strings.NewReader(string(body)))
 	require.NoError(h.t, err)
 	req.SetBasicAuth(h.sims.ServiceNow.Username, h.sims.ServiceNow.Password)
 	req.Header.Set("Accept", "application/json")
@@ -312,7 +317,7 @@ func (h *handmade) insert(table string, values thing) {
 	res, err := http.DefaultClient.Do(req)
 	require.NoError(h.t, err)
 	_ = res.Body.Close()
-	require.Equal(h.t, http.StatusCreated, res.StatusCode)
+	require.Less(h.t, res.StatusCode, http.StatusBadRequest)
 }
 
 func TestSoftwareGoesWhereTheInstanceKeepsIt(t *testing.T) {

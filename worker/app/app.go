@@ -68,6 +68,7 @@ type actors struct {
 	write     *activities.Write
 	ledger    *activities.Ledger
 	config    *activities.Config
+	approvals *activities.Approvals
 }
 
 func newApp(ctx context.Context, cfg config.Config, log zerolog.Logger) (_ *app, err error) {
@@ -104,6 +105,7 @@ func newApp(ctx context.Context, cfg config.Config, log zerolog.Logger) (_ *app,
 		write:     &activities.Write{Store: a.store, Settings: settings, Vendors: vendors, Bodies: bodies, Now: time.Now},
 		ledger:    &activities.Ledger{Store: a.store, Settings: settings, Temporal: server, Now: time.Now},
 		config:    &activities.Config{Store: a.store, Settings: settings, Vendors: vendors},
+		approvals: &activities.Approvals{Store: a.store, Settings: settings, Temporal: server, Now: time.Now},
 	}
 	background, err := crash.Background()
 	if err != nil {
@@ -130,8 +132,9 @@ func (a *app) mainWorker(background context.Context) worker.Worker {
 	})
 	w.RegisterWorkflowWithOptions(workflows.SyncInventory, workflow.RegisterOptions{Name: contract.SyncInventory})
 	w.RegisterWorkflowWithOptions(workflows.ApplyConfig, workflow.RegisterOptions{Name: contract.ApplyConfig})
+	w.RegisterWorkflowWithOptions(workflows.Approval, workflow.RegisterOptions{Name: contract.Approval})
 	w.RegisterWorkflowWithOptions(workflows.Preflight, workflow.RegisterOptions{Name: contract.Preflight})
-	for _, s := range []any{a.acts.ledger, a.acts.config} {
+	for _, s := range []any{a.acts.ledger, a.acts.config, a.acts.approvals} {
 		w.RegisterActivityWithOptions(s, activity.RegisterOptions{})
 	}
 	return w

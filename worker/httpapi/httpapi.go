@@ -97,6 +97,10 @@ func (s *Server) Handler() http.Handler {
 	api.HandleFunc("GET "+contract.PathAssets+"/{id}", s.showAsset)
 	api.HandleFunc("GET "+contract.PathAssets+"/{id}/explain", s.explainAsset)
 	api.HandleFunc("GET "+contract.PathConfig, s.showConfig)
+	api.HandleFunc("GET "+contract.PathStaged, s.listStaged)
+	api.HandleFunc("GET "+contract.PathStaged+"/decisions", s.showDecision)
+	api.HandleFunc("GET "+contract.PathAudit+"/verify", s.verifyAudit)
+	api.HandleFunc("GET "+contract.PathAudit+"/log", s.showLog)
 	api.HandleFunc("GET "+contract.PathVersion, s.showVersion)
 
 	mux := http.NewServeMux()

@@ -26,6 +26,8 @@ const (
 	PathRuns    = "/api/v1/runs"   // GET ?schedule=&source=&status=&outcome=&since=&until=&limit= → RunList; /{id} → RunView; /{id}/outcomes?outcome=&after=&limit= → OutcomeList
 	PathAssets  = "/api/v1/assets" // GET /{id}?source= → AssetList; /{id}/explain?source= → ExplainList
 	PathConfig  = "/api/v1/config" // GET → ConfigView
+	PathStaged  = "/api/v1/staged" // GET ?schedule=&state=&filter=&id=&after=&limit=&plans= → StagedList; /decisions?schedule=&id= → DecisionView
+	PathAudit   = "/api/v1/audit"  // GET /verify → AuditView; /log?schedule=&after= → LogView
 	PathVersion = "/api/v1/version"
 )
 

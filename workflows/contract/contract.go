@@ -82,6 +82,8 @@ type RunPlan struct {
 	// Preflight says that the run is the first of its revision, or follows a
 	// failed one: it tests both connections before it begins.
 	Preflight bool `json:"preflight,omitempty"`
+	// Approval says that nothing is written before a person decides.
+	Approval bool `json:"approval,omitempty"`
 	// FailureRatio is the share of failed records from which a run fails.
 	FailureRatio float64 `json:"failureRatio"`
 	// Attributes says that the namespace knows our search attributes.

@@ -49,6 +49,14 @@ func (d dialect) rebind(q string) string {
 	return b.String()
 }
 
+// byBytes orders a text column alike in both databases, whatever the locale.
+func (d dialect) byBytes(column string) string {
+	if d.numbered {
+		return column + ` COLLATE "C"`
+	}
+	return column
+}
+
 var sqliteDialect = dialect{
 	goose:     goose.DialectSQLite3,
 	retryable: func(error) bool { return false }, // one writer, with a busy timeout

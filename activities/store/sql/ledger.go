@@ -1,6 +1,7 @@
 package sql
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -64,6 +65,7 @@ func (t *tx) page(ctx context.Context, id int64, adopted bool) (store.Page, erro
 // head is what staging needs to know of the record as it was.
 type head struct {
 	state, written, intent string
+	payload, reason        string
 	writtenAt              int64
 	settled                bool // has an outcome in this run already
 }
@@ -116,6 +118,7 @@ type stager struct {
 	outcomes         []any
 	heads            []any
 	kinds            []string // of the page's records
+	kept             []string // heads that wait for a person, or were decided about
 	touched          []string // unchanged heads that only move to this run and page
 }
 
@@ -148,6 +151,9 @@ func (s *stager) stage(ctx context.Context, out *store.Page) error {
 	if err := s.touch(ctx); err != nil {
 		return err
 	}
+	if err := s.keep(ctx); err != nil {
+		return err
+	}
 	return s.insertRows(ctx, "INSERT INTO outcomes (run, key, kind, outcome, reason, class, at)", " ON CONFLICT (run, key) DO NOTHING", 7, s.outcomes)
 }
 
@@ -167,14 +173,24 @@ func (s *stager) record(r *store.Staging, h head, exists bool, version int64, ou
 		outcome = record.Unchanged
 		s.touched = append(s.touched, r.Key)
 	}
+	var reason string
+	if kept, why := s.decidedBefore(r, h, exists); outcome == "" && kept != "" {
+		outcome, reason = kept, why
+	}
 	if outcome == "" {
 		out.ToWrite++
 	} else {
 		out.Counters.Count(outcome, 1)
 		out.Counters.Fetched++
-		s.outcomes = append(s.outcomes, s.in.Run, r.Key, string(r.Kind), string(outcome), r.Reason, r.Class, s.now)
+		s.outcomes = append(s.outcomes, s.in.Run, r.Key, string(r.Kind), string(outcome), cmp.Or(reason, r.Reason), r.Class, s.now)
 	}
-	if outcome == record.Unchanged {
+	if outcome == record.Unchanged && len(s.touched) > 0 && s.touched[len(s.touched)-1] == r.Key {
+		return
+	}
+	if r.Outcome == "" && outcome != "" { // its head stays as it is
+		if h.state != string(record.StateStaged) {
+			s.kept = append(s.kept, r.Key)
+		}
 		return
 	}
 	s.heads = append(s.heads, s.schedule, s.target, string(r.Kind), r.Key, version, string(state), string(outcome), r.Reason, r.Class,
@@ -184,6 +200,38 @@ func (s *stager) record(r *store.Staging, h head, exists bool, version int64, ou
 // written is what a head remembers of what was last written, when another body
 // takes the place of its body: that body, if it is what the target has.
 const written = "CASE WHEN heads.prior IS NULL AND heads.written_digest <> '' AND heads.written_digest = heads.payload_digest THEN heads.body ELSE heads.prior END"
+
+// decidedBefore returns the outcome of a record that waits for a person or was
+// decided about, as long as its payload is the same.
+func (s *stager) decidedBefore(r *store.Staging, h head, exists bool) (record.Outcome, string) {
+	if !s.in.Hold || !exists || h.payload != r.PayloadDigest || r.PayloadDigest == "" {
+		return "", ""
+	}
+	switch record.State(h.state) {
+	case record.StatePending, record.StateHeld, record.StateApproved:
+		return record.Pending, ""
+	case record.StateRejected:
+		return record.Rejected, h.reason
+	case record.StateFailed:
+		return record.Failed, cmp.Or(h.reason, "waits in the failed list")
+	case record.StateDone:
+		if h.written == r.PayloadDigest && h.intent == "" { // refreshing it would ask a person about nothing
+			return record.Unchanged, ""
+		}
+	}
+	return "", ""
+}
+
+// keep moves heads that keep their state to this run and page.
+func (s *stager) keep(ctx context.Context) error {
+	if len(s.kept) == 0 {
+		return nil
+	}
+	kinds, args := in(s.kinds, s.in.Run, s.page, s.schedule, s.target)
+	list, args := in(s.kept, args...)
+	_, err := s.exec(ctx, "UPDATE heads SET run = ?, page = ? WHERE schedule = ? AND target = ? AND kind IN "+kinds+" AND key IN "+list, args...)
+	return err
+}
 
 // known reads the heads of the page's keys.
 func (s *stager) known(ctx context.Context) (map[string]head, error) {
@@ -204,13 +252,13 @@ func (s *stager) known(ctx context.Context) (map[string]head, error) {
 		var kind, key string
 		var h head
 		var settled sql.NullString
-		if err := r.Scan(&kind, &key, &h.state, &h.written, &h.intent, &h.writtenAt, &settled); err != nil {
+		if err := r.Scan(&kind, &key, &h.state, &h.written, &h.intent, &h.writtenAt, &h.payload, &h.reason, &settled); err != nil {
 			return err
 		}
 		h.settled = settled.Valid
 		out[kind+"\x00"+key] = h
 		return nil
-	}, `SELECT h.kind, h.key, h.state, h.written_digest, h.intent, h.written_at, o.outcome FROM heads h
+	}, `SELECT h.kind, h.key, h.state, h.written_digest, h.intent, h.written_at, h.payload_digest, h.reason, o.outcome FROM heads h
 		LEFT JOIN outcomes o ON o.run = ? AND o.key = h.key WHERE h.schedule = ? AND h.target = ? AND h.kind IN `+kinds+" AND h.key IN "+list, args...)
 	return out, err
 }
@@ -228,8 +276,14 @@ func (s *stager) touch(ctx context.Context) error {
 
 // ClaimFailed implements store.Ledger.
 func (s *Store) ClaimFailed(ctx context.Context, run string, epoch int64, limit int) (store.Page, error) {
+	return s.claim(ctx, "claim failed records", run, epoch,
+		"SELECT key FROM heads WHERE schedule = ? AND target = ? AND state = 'failed' AND payload_digest <> '' AND run <> ? ORDER BY key LIMIT ?", limit)
+}
+
+// claim moves the records that a query selects into a page of the run.
+func (s *Store) claim(ctx context.Context, what, run string, epoch int64, query string, limit int) (store.Page, error) {
 	var out store.Page
-	err := s.inTx(ctx, "claim failed records", func(t *tx) error {
+	err := s.inTx(ctx, what, func(t *tx) error {
 		schedule, target, err := t.fence(ctx, run, epoch)
 		if err != nil {
 			return err
@@ -249,7 +303,7 @@ func (s *Store) ClaimFailed(ctx context.Context, run string, epoch int64, limit 
 			err := r.Scan(&k)
 			keys = append(keys, k)
 			return err
-		}, "SELECT key FROM heads WHERE schedule = ? AND target = ? AND state = 'failed' AND payload_digest <> '' AND run <> ? ORDER BY key LIMIT ?", schedule, target, run, limit); err != nil {
+		}, query, schedule, target, run, limit); err != nil {
 			return err
 		}
 		if len(keys) == 0 {

@@ -32,7 +32,7 @@ func (s *Store) OpenRun(ctx context.Context, in store.OpenRun) (store.OpenedRun,
 		if out.Epoch, err = t.takeLease(ctx, in, held); err != nil {
 			return err
 		}
-		if err := t.closeDead(ctx, in.Schedule, in.ID); err != nil {
+		if err := t.closeDead(ctx, in.Schedule, in.ID, false); err != nil {
 			return err
 		}
 		if err := t.enumerate(ctx, in, &out); err != nil {
@@ -85,7 +85,11 @@ func (t *tx) reopen(ctx context.Context, id string) (store.OpenedRun, error) {
 
 // lockLease locks the schedule's lease and returns its holder.
 func (t *tx) lockLease(ctx context.Context, schedule string) (store.LeaseHeldError, error) {
-	held := store.LeaseHeldError{Key: contract.InventoryLease(schedule)}
+	return t.lockLeaseOf(ctx, contract.InventoryLease(schedule))
+}
+
+func (t *tx) lockLeaseOf(ctx context.Context, name string) (store.LeaseHeldError, error) {
+	held := store.LeaseHeldError{Key: name}
 	if _, err := t.exec(ctx, "INSERT INTO leases (name, workflow_id, run, epoch) VALUES (?, '', '', 0) ON CONFLICT (name) DO NOTHING", held.Key); err != nil {
 		return held, err
 	}
@@ -104,14 +108,18 @@ func (t *tx) takeLease(ctx context.Context, in store.OpenRun, held store.LeaseHe
 
 // closeDead closes runs of the schedule that never closed themselves. It locks
 // them first: a page that a zombie is staging is then either counted or refused.
-func (t *tx) closeDead(ctx context.Context, schedule, except string) error {
+func (t *tx) closeDead(ctx context.Context, schedule, except string, approvals bool) error {
 	var dead []string
+	of := " AND direction <> '" + directionApproval + "'"
+	if approvals {
+		of = " AND direction = '" + directionApproval + "'"
+	}
 	err := t.rows(ctx, func(r *sql.Rows) error {
 		var id string
 		err := r.Scan(&id)
 		dead = append(dead, id)
 		return err
-	}, "SELECT id FROM runs WHERE schedule = ? AND status = ? AND id <> ?"+t.d.forUpdate, schedule, string(store.RunRunning), except)
+	}, "SELECT id FROM runs WHERE schedule = ? AND status = ? AND id <> ?"+of+t.d.forUpdate, schedule, string(store.RunRunning), except)
 	if err != nil {
 		return err
 	}
@@ -305,8 +313,9 @@ func (t *tx) settleUnfinished(ctx context.Context, run string) error {
 		return err
 	}
 	// A page of retries is no part of the enumeration and adopted by nobody: its
-	// records are failed again, to be claimed by the next run.
-	_, err := t.exec(ctx, "UPDATE heads SET state = 'failed' WHERE run = ? AND state = 'staged' AND page IN (SELECT id FROM pages WHERE run = ? AND cursor_in < 0)", run, run)
+	// records are failed again, to be claimed by the next run. What was approved
+	// still is.
+	_, err := t.exec(ctx, "UPDATE heads SET state = CASE WHEN EXISTS (SELECT 1 FROM runs r WHERE r.id = heads.run AND r.direction = '"+directionApproval+"') THEN 'approved' ELSE 'failed' END WHERE run = ? AND state = 'staged' AND page IN (SELECT id FROM pages WHERE run = ? AND cursor_in < 0)", run, run)
 	return err
 }
 
@@ -359,6 +368,9 @@ func (t *tx) freeze(ctx context.Context, in store.CloseRun) error {
 	}
 	if _, err := t.exec(ctx, "UPDATE runs SET status = ?, ended_at = ?, counters = ?, pages = ?, events = ?, calls = ?, error = ? WHERE id = ?",
 		string(in.Status), t.now, string(counters), pages, in.Events, string(calls), in.Error, in.ID); err != nil {
+		return err
+	}
+	if _, err := t.exec(ctx, "DELETE FROM pages WHERE run = ? AND enumeration = 0", in.ID); err != nil { // of an approval run
 		return err
 	}
 	_, err = t.exec(ctx, "DELETE FROM pages WHERE enumeration IN (SELECT e.id FROM enumerations e JOIN runs r ON r.enumeration = e.id WHERE r.id = ? AND e.state = 'complete')", in.ID)

@@ -158,6 +158,9 @@ func (s *settler) settle(ctx context.Context, list []store.Settlement) error {
 		AND heads.page = ? AND heads.run = ? AND heads.state = 'staged'`, args...); err != nil {
 		return err
 	}
+	if err := s.decided(ctx); err != nil {
+		return err
+	}
 	for _, st := range more {
 		if _, err := s.exec(ctx, "UPDATE heads SET prior = ? WHERE schedule = ? AND target = ? AND key = ? AND page = ? AND run = ? AND written_digest = ?",
 			st.Prior, s.schedule, s.target, st.Key, s.page, s.run, st.Digest); err != nil {
@@ -165,6 +168,19 @@ func (s *settler) settle(ctx context.Context, list []store.Settlement) error {
 		}
 	}
 	return nil
+}
+
+// decided notes what became of records that were approved.
+func (s *settler) decided(ctx context.Context) error {
+	var direction string
+	if err := s.row(ctx, "SELECT direction FROM runs WHERE id = ?", s.run).Scan(&direction); err != nil || direction != directionApproval {
+		return err
+	}
+	_, err := s.exec(ctx, `UPDATE decision_records SET run = ?, outcome = (SELECT o.outcome FROM outcomes o WHERE o.run = ? AND o.key = decision_records.key)
+		WHERE schedule = ? AND outcome = '' AND EXISTS (SELECT 1 FROM heads h JOIN outcomes o ON o.run = ? AND o.key = h.key
+			WHERE h.schedule = decision_records.schedule AND h.target = decision_records.target AND h.kind = decision_records.kind AND h.key = decision_records.key
+			AND h.decision = decision_records.decision AND h.run = ?)`, s.run, s.run, s.schedule, s.run, s.run)
+	return err
 }
 
 // kinds returns the kinds of the records that this run fetched, by key.

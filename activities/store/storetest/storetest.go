@@ -22,6 +22,7 @@ func Run(t *testing.T, open Open) {
 	all := cases()
 	maps.Copy(all, fences())
 	maps.Copy(all, machines())
+	maps.Copy(all, approvals())
 	for name, test := range all {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
