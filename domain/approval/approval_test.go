@@ -21,7 +21,7 @@ func TestADecisionThatCannotBeRightIsRefused(t *testing.T) {
 		"no snapshot":                          func(d *approval.Decision) { d.Snapshot = 0 },
 		"who decided":                          func(d *approval.Decision) { d.By = " " },
 		"needs a reason":                       func(d *approval.Decision) { d.Verdict = approval.Reject },
-		`did you mean "class"?`:                func(d *approval.Decision) { d.All, d.Filter = false, "clas=x" },
+		`did you mean "class"?`:                func(d *approval.Decision) { d.All, d.Filter = false, "cls=x" },
 		"has no value":                         func(d *approval.Decision) { d.All, d.Filter = false, "class=" },
 		"stands twice":                         func(d *approval.Decision) { d.All, d.Filter = false, "class=a class=b" },
 		"operation":                            func(d *approval.Decision) { d.All, d.Filter = false, "operation=delete" },
