@@ -101,11 +101,15 @@ func (a *Approvals) ApprovalClaim(ctx context.Context, in contract.ClaimApproved
 // otherwise.
 const approvalExpiry = 14 * 24 * time.Hour
 
+// approvalReminder is how long records wait until somebody is told, unless a
+// schedule says otherwise.
+const approvalReminder = 2 * 24 * time.Hour
+
 // ApprovalWaiting ends the wait of what has waited too long, and counts what waits.
 func (a *Approvals) ApprovalWaiting(ctx context.Context, in contract.WaitingInput) (contract.WaitingResult, error) {
 	ctx, stop := beat(ctx, heartbeatEvery, func() any { return nil })
 	defer stop()
-	expiry := approvalExpiry
+	expiry, remind := approvalExpiry, approvalReminder
 	var res contract.WaitingResult
 	setup, err := a.Settings.Of(ctx, "", in.Schedule)
 	var user *UserError
@@ -118,6 +122,9 @@ func (a *Approvals) ApprovalWaiting(ctx context.Context, in contract.WaitingInpu
 		if d := time.Duration(setup.Schedule.ApprovalExpiry); d > 0 {
 			expiry = d
 		}
+		if d := time.Duration(setup.Schedule.ApprovalReminder); d > 0 {
+			remind = d
+		}
 	}
 	r, err := a.Store.Expire(ctx, in.Schedule, a.Now().Add(-expiry))
 	if err != nil {
@@ -128,7 +135,7 @@ func (a *Approvals) ApprovalWaiting(ctx context.Context, in contract.WaitingInpu
 		return res, temporalError(err)
 	}
 	if res.States[record.StatePending] > 0 {
-		res.Next = res.Oldest.Add(expiry)
+		res.Next, res.Remind = res.Oldest.Add(expiry), res.Oldest.Add(remind)
 	}
 	return res, nil
 }

@@ -10,4 +10,5 @@ var (
 	ledgers   *activities.Ledger
 	configs   *activities.Config
 	approving *activities.Approvals
+	notifying *activities.Notify
 )

@@ -82,8 +82,10 @@ func (a *approvals) pause(ctx workflow.Context) time.Duration {
 	if a.failed {
 		d = retryPause
 	}
-	if next := a.waiting.Next; !next.IsZero() {
-		d = min(d, max(time.Second, next.Sub(workflow.Now(ctx))))
+	for _, next := range []time.Time{a.waiting.Next, a.due()} {
+		if !next.IsZero() {
+			d = min(d, max(time.Second, next.Sub(workflow.Now(ctx))))
+		}
 	}
 	return d
 }
@@ -208,5 +210,31 @@ func (a *approvals) look(ctx workflow.Context) error {
 	}
 	b.WriteString(fmt.Sprintf("\n`qbridge staged list --schedule %s`\n\n`qbridge staged approve --schedule %s --all --snapshot N --by NAME`\n", a.Schedule, a.Schedule))
 	workflow.SetCurrentDetails(ctx, b.String())
+	a.remind(ctx, pending)
 	return nil
+}
+
+// remindEvery is how often at most somebody is told that records wait.
+const remindEvery = 24 * time.Hour
+
+// due is when to tell that records wait; zero: never.
+func (a *approvals) due() time.Time {
+	due := a.waiting.Remind
+	if next := a.Reminded.Add(remindEvery); !due.IsZero() && !a.Reminded.IsZero() && next.After(due) {
+		return next
+	}
+	return due
+}
+
+// remind tells that records have waited for long. Nothing depends on its arrival.
+func (a *approvals) remind(ctx workflow.Context, pending int64) {
+	due := a.due()
+	if pending == 0 || due.IsZero() || workflow.Now(ctx).Before(due) {
+		return
+	}
+	a.Reminded = workflow.Now(ctx)
+	in := contract.Reminder{Schedule: a.Schedule, Pending: pending, Oldest: a.waiting.Oldest}
+	if err := workflow.ExecuteActivity(notify(ctx, "tell that records wait"), notifying.NotifyWaiting, in).Get(ctx, nil); err != nil {
+		workflow.GetLogger(ctx).Warn("nobody could be told that records wait", "schedule", a.Schedule, "error", err)
+	}
 }

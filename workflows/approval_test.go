@@ -28,6 +28,8 @@ type approvalEnv struct {
 	expiry            time.Duration
 	staged            time.Time
 	fail              int
+	remind            time.Duration
+	reminders         []contract.Reminder
 }
 
 func newApprovalEnv(t *testing.T) *approvalEnv {
@@ -51,7 +53,12 @@ func newApprovalEnv(t *testing.T) *approvalEnv {
 	})
 	e.OnActivity(a.ApprovalWaiting, mock.Anything, mock.Anything).Return(func(context.Context, contract.WaitingInput) (contract.WaitingResult, error) {
 		e.looks = append(e.looks, e.Now())
-		return contract.WaitingResult{States: map[record.State]int64{record.StatePending: 1, record.StateApproved: e.approved}, Oldest: e.staged, Next: e.staged.Add(e.expiry), Manual: true}, nil
+		return contract.WaitingResult{States: map[record.State]int64{record.StatePending: 1, record.StateApproved: e.approved}, Oldest: e.staged, Next: e.staged.Add(e.expiry), Manual: true, Remind: e.remindAt()}, nil
+	})
+	var n *activities.Notify
+	e.OnActivity(n.NotifyWaiting, mock.Anything, mock.Anything).Return(func(_ context.Context, in contract.Reminder) error {
+		e.reminders = append(e.reminders, in)
+		return errors.New("the webhook is down")
 	})
 	e.OnActivity(a.ApprovalOpenRun, mock.Anything, mock.Anything).Return(func(_ context.Context, in contract.ApprovalRunInput) (contract.RunPlan, error) {
 		return contract.RunPlan{Run: in.Run, Schedule: in.Schedule, Target: "prod", Epoch: 1}, nil
@@ -155,4 +162,25 @@ func TestAnApprovalContinuesAsNewWithItsWork(t *testing.T) {
 	e.run()
 	var again *workflow.ContinueAsNewError
 	require.ErrorAs(t, e.GetWorkflowError(), &again)
+}
+
+func (e *approvalEnv) remindAt() time.Time {
+	if e.remind == 0 {
+		return time.Time{}
+	}
+	return e.staged.Add(e.remind)
+}
+
+func TestSomebodyIsToldOnceADayThatRecordsWait(t *testing.T) {
+	t.Parallel()
+	e := newApprovalEnv(t)
+	e.remind = 2 * 24 * time.Hour
+	e.RegisterDelayedCallback(func() { require.Empty(t, e.reminders) }, 47*time.Hour)
+	e.RegisterDelayedCallback(func() { e.CancelWorkflow() }, 5*24*time.Hour-time.Hour)
+	e.run()
+	for _, r := range e.reminders {
+		require.Equal(t, "servers", r.Schedule)
+		require.EqualValues(t, 1, r.Pending)
+	}
+	require.Len(t, e.reminders, 3*6, "after two, three and four days, six attempts each")
 }

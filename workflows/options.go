@@ -62,6 +62,20 @@ func vendor(ctx workflow.Context, queue string, timeout time.Duration, summary s
 	})
 }
 
+// notify options a post to a webhook: nothing waits for it for long.
+func notify(ctx workflow.Context, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:              contract.QueueMain,
+		StartToCloseTimeout:    notifyTimeout,
+		ScheduleToCloseTimeout: time.Hour,
+		Summary:                summary,
+		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: 10 * time.Second, BackoffCoefficient: 2, MaximumInterval: 10 * time.Minute, MaximumAttempts: 6, NonRetryableErrorTypes: contract.TerminalErrors()},
+	})
+}
+
+// notifyTimeout bounds one post to a webhook.
+const notifyTimeout = time.Minute
+
 // ledger returns a context for activities of the run store and configuration.
 func ledger(ctx workflow.Context, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{

@@ -88,6 +88,14 @@ type LogEntry struct {
 	Hash     string
 }
 
+// RecordDecision is one decision about one record.
+type RecordDecision struct {
+	Entry   string // JSON of the decision's entry in the log
+	Version int64  // of the record, as it was shown
+	Outcome record.Outcome
+	Run     string // that wrote it; empty when none did
+}
+
 // Approvals keep records that wait for a person, and what was decided.
 type Approvals interface {
 	// HoldStaged gives staged records of a page their plans and makes them wait,
@@ -114,6 +122,8 @@ type Approvals interface {
 
 	ListStaged(ctx context.Context, f StagedFilter) (StagedList, error)
 	DecisionStatus(ctx context.Context, schedule, id string) (DecisionStatus, error)
+	// DecisionsAbout returns the last decisions about a record, newest first.
+	DecisionsAbout(ctx context.Context, schedule, key string, limit int) ([]RecordDecision, error)
 	// DecisionLog returns the entries of a schedule after the n-th.
 	DecisionLog(ctx context.Context, schedule string, after int64, limit int) ([]LogEntry, error)
 	// VerifyLog checks the chains of all schedules: it returns how many entries

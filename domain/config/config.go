@@ -22,6 +22,16 @@ type Config struct {
 	// Mappings override and extend the default mapping by name, in their order.
 	Mappings   []*mapping.Document `yaml:"mappings,omitzero" json:"mappings,omitempty"`
 	Properties Properties          `yaml:"properties,omitzero" json:"properties,omitzero"`
+	Notify     Notify              `yaml:"notify,omitzero" json:"notify,omitzero"`
+}
+
+// Notify says who is told what needs a person.
+type Notify struct {
+	// Webhook refers to the URL that notices are posted to, as JSON whose member
+	// "text" chat systems show. It is a secret, because such URLs hold a token.
+	Webhook Secret `yaml:"webhook,omitzero" json:"webhook,omitempty"`
+	Proxy   string `yaml:"proxy,omitzero" json:"proxy,omitempty"`
+	CAFile  string `yaml:"caFile,omitzero" json:"caFile,omitempty"`
 }
 
 // Qualys is one Qualys subscription ("API source"). Its name is part of every
@@ -136,9 +146,12 @@ type Schedule struct {
 	// ApprovalExpiry how long a record waits for a decision.
 	ApprovalBatch  int      `yaml:"approvalBatch,omitzero" json:"approvalBatch,omitempty"`  // 1–300, default 300
 	ApprovalExpiry Duration `yaml:"approvalExpiry,omitzero" json:"approvalExpiry,omitzero"` // default 14 days
-	Operation      string   `yaml:"operation,omitzero" json:"operation,omitempty"`
-	Existing       string   `yaml:"existing,omitzero" json:"existing,omitempty"`
-	Fallback       Fallback `yaml:"fallback,omitzero" json:"fallback,omitzero"`
+	// ApprovalReminder is how long records wait until somebody is told, through the
+	// log and the webhook of notify.
+	ApprovalReminder Duration `yaml:"approvalReminder,omitzero" json:"approvalReminder,omitzero"` // default 2 days
+	Operation        string   `yaml:"operation,omitzero" json:"operation,omitempty"`
+	Existing         string   `yaml:"existing,omitzero" json:"existing,omitempty"`
+	Fallback         Fallback `yaml:"fallback,omitzero" json:"fallback,omitzero"`
 }
 
 // Fallback says what becomes of assets that no rule knows.

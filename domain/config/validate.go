@@ -59,6 +59,7 @@ func (c *Config) Validate() []Problem {
 	if _, err := mapping.Extended(c.Mappings...); err != nil {
 		v.add("mappings", strings.TrimPrefix(err.Error(), "mapping: "), "see `qbridge mapping show CLASS` for what there is")
 	}
+	v.secret("notify.webhook", c.Notify.Webhook, false)
 	p := c.Properties
 	v.check(p.FailureRatio > 0 && p.FailureRatio <= 1, "properties.failureRatio", fmt.Sprintf("%v is not a share", p.FailureRatio), "write a number from 0.01 to 1")
 	v.oneOf("properties.names.form", orDefault(p.Names.Form, asset.FormShort), asset.FormShort, asset.FormFull, asset.FormAsIs)
@@ -206,6 +207,7 @@ func (v *validator) schedule(place string, s *Schedule) {
 	v.check(s.Approval != ApprovalManual || s.Kind != KindSoftwareCatalogue, place+".approval", "the software catalogue is not approved record by record", "use approval: auto")
 	v.check(s.ApprovalBatch >= 0 && s.ApprovalBatch <= 300, place+".approvalBatch", fmt.Sprintf("%d is out of range", s.ApprovalBatch), "write a number from 1 to 300")
 	v.check(s.ApprovalExpiry >= 0, place+".approvalExpiry", "is negative", "write for example 14d")
+	v.check(s.ApprovalReminder >= 0, place+".approvalReminder", "is negative", "write for example 2d")
 	v.oneOf(place+".operation", s.Operation, OperationCreateAndUpdate, OperationCreate, OperationUpdate)
 	v.oneOf(place+".existing", s.Existing, ExistingMetadataOnly, ExistingFull)
 	if s.Filter != "" {
@@ -282,14 +284,15 @@ func CheckURL(raw string) string {
 		return fmt.Sprintf("%q is not the address of a host", raw)
 	case u.Scheme == "https":
 		return ""
-	case u.Scheme == "http" && isLoopback(u.Hostname()):
+	case u.Scheme == "http" && IsLoopback(u.Hostname()):
 		return ""
 	default:
 		return fmt.Sprintf("%q is not encrypted", raw)
 	}
 }
 
-func isLoopback(host string) bool {
+// IsLoopback says whether a host is this machine.
+func IsLoopback(host string) bool {
 	return host == "localhost" || host == "::1" || strings.HasPrefix(host, "127.")
 }
 

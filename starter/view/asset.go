@@ -21,6 +21,9 @@ func (p Printer) Assets(list contract.AssetList) {
 		p.Line("CI        %s", ciOf(a.SysID, a.Target, a.Origin))
 		p.Line("outcome   %s%s", dash(string(a.Outcome)), because(a.Reason))
 		p.Line("version   %d, staged %s, written %s", a.Version, when(a.StagedAt), when(a.WrittenAt))
+		if a.Rule != "" {
+			p.Line("by        rule %q of revision %s, run %s, page %d", a.Rule, a.Revision, a.Run, a.Page)
+		}
 		p.parts(a.Parts)
 		if len(a.History) > 0 {
 			p.Line("")
@@ -29,6 +32,14 @@ func (p Printer) Assets(list contract.AssetList) {
 				rows = append(rows, []string{when(h.At), string(h.Outcome), h.Reason, h.Run})
 			}
 			p.table([]string{"WHEN", "OUTCOME", "REASON", "RUN"}, rows)
+		}
+		if len(a.Decisions) > 0 {
+			p.Line("")
+			rows := make([][]string, 0, len(a.Decisions))
+			for _, d := range a.Decisions {
+				rows = append(rows, []string{when(d.At), d.Verdict, d.By, d.Reason, fmt.Sprint(d.Version), dash(string(d.Outcome)), dash(d.Run)})
+			}
+			p.table([]string{"WHEN", "DECISION", "BY", "REASON", "VERSION", "OUTCOME", "RUN"}, rows)
 		}
 	}
 }

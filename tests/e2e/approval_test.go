@@ -4,6 +4,9 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -88,6 +91,58 @@ func TestStagedRecordsWaitForAPerson(t *testing.T) {
 	code, text, errs = s.cli("audit", "log", "--schedule", "inventory")
 	require.Zero(t, code, errs)
 	require.Contains(t, text, "printers are kept elsewhere")
+	code, text, errs = s.cli("asset", "show", some.Rows[0].Key)
+	require.Zero(t, code, errs)
+	require.Regexp(t, `approve +ann +checked +\d+ +created`, text)
+	require.Contains(t, text, "by        rule ")
+	code, text, errs = s.cli("asset", "show", rejected.Rows[0].Key)
+	require.Zero(t, code, errs)
+	require.Regexp(t, `reject +ann +printers are kept elsewhere`, text)
+	s.replayAll()
+}
+
+func TestTheAuthorOfARevisionDoesNotApproveWhatItDoes(t *testing.T) {
+	t.Parallel()
+	s := newStack(t, "--assets", "20", "--seed", "36")
+	doc := strings.Replace(s.document(), "manual: true", "manual: true\n    approval: manual", 1) + "\nproperties: {fourEyes: true}\n"
+	code, out := s.apply(doc)
+	require.Zero(t, code, out)
+	code, _ = s.sync("--full")
+	require.Zero(t, code)
+	snapshot := strconv.FormatInt(s.stagedList().Snapshot, 10)
+	try := func(verdict, by string) (int, string) {
+		code, _, errs := s.cli("staged", verdict, "--schedule", "inventory", "--snapshot", snapshot, "--by", by, "--reason", "r", "--all")
+		return code, errs
+	}
+	code, errs := try("approve", "tester") // who applied
+	require.NotZero(t, code)
+	require.Contains(t, errs, "fourEyes")
+	require.Zero(t, s.stagedList("--state", "approved").Total)
+	code, errs = try("approve", "bob")
+	require.Zero(t, code, errs)
+	require.Zero(t, s.stagedList().Total)
+}
+
+func TestAWebhookTellsThatRecordsWait(t *testing.T) {
+	t.Parallel()
+	posted := make(chan string, 100)
+	hook := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		posted <- r.URL.String() + " " + string(body)
+	}))
+	t.Cleanup(hook.Close)
+	s := newStack(t, "--assets", "20", "--seed", "37")
+	s.restart("QBRIDGE_SECRET_HOOK=" + hook.URL + "/services/token?x=1")
+	doc := strings.Replace(s.document(), "manual: true", "manual: true\n    approval: manual\n    approvalReminder: 1s", 1) + "\nnotify: {webhook: \"${env:QBRIDGE_SECRET_HOOK}\"}\n"
+	code, out := s.apply(doc)
+	require.Zero(t, code, out)
+	code, _ = s.sync("--full")
+	require.Zero(t, code)
+	got := <-posted
+	require.Contains(t, got, "/services/token?x=1 ")
+	require.Contains(t, got, `"event":"approval.waiting"`)
+	require.Contains(t, got, fmt.Sprintf("%d records of schedule inventory wait", s.stagedList().Total))
+	require.NotContains(t, s.histories(), "services/token")
 }
 
 func TestADecisionCoversOnlyWhatWasShown(t *testing.T) {
@@ -244,6 +299,7 @@ func TestAChangedDecisionLogIsFound(t *testing.T) {
 		"who decided":             `UPDATE decisions SET entry = REPLACE(entry, '"by":"ann"', '"by":"bob"') WHERE n = 2`,
 		"an entry is missing":     `DELETE FROM decisions WHERE n = 2`,
 		"the last entry":          `DELETE FROM decisions WHERE n = 3`,
+		"the last one, whole":     `DELETE FROM decisions WHERE n = 3; DELETE FROM decision_records WHERE decision NOT IN (SELECT id FROM decisions)`,
 		"what was decided about":  `UPDATE decision_records SET version = version + 1 WHERE decision = (SELECT id FROM decisions WHERE n = 1)`,
 		"a record that was added": `INSERT INTO decision_records (decision, schedule, target, kind, key, version, payload_digest, plan_digest) SELECT id, schedule, 'dev', 'asset', 'corp/1', 1, '', '' FROM decisions WHERE n = 1`,
 	} {

@@ -29,11 +29,12 @@ func TestRecordedHistoriesReplay(t *testing.T) {
 			r.RegisterWorkflowWithOptions(workflows.SyncInventory, workflow.RegisterOptions{Name: contract.SyncInventory})
 			r.RegisterWorkflowWithOptions(workflows.ApplyConfig, workflow.RegisterOptions{Name: contract.ApplyConfig})
 			r.RegisterWorkflowWithOptions(workflows.Preflight, workflow.RegisterOptions{Name: contract.Preflight})
+			r.RegisterWorkflowWithOptions(workflows.Approval, workflow.RegisterOptions{Name: contract.Approval})
 			require.NoError(t, r.ReplayWorkflowHistoryFromJSONFile(nil, f),
 				"the workflow no longer replays a history of an earlier release: guard the change with workflow.GetVersion")
 		})
 	}
-	for _, w := range []string{contract.SyncInventory, contract.ApplyConfig} {
+	for _, w := range []string{contract.SyncInventory, contract.ApplyConfig, contract.Approval} {
 		require.True(t, seen[w], "workflow %s has no fixture", w)
 	}
 }

@@ -69,6 +69,7 @@ type actors struct {
 	ledger    *activities.Ledger
 	config    *activities.Config
 	approvals *activities.Approvals
+	notify    *activities.Notify
 }
 
 func newApp(ctx context.Context, cfg config.Config, log zerolog.Logger) (_ *app, err error) {
@@ -106,6 +107,7 @@ func newApp(ctx context.Context, cfg config.Config, log zerolog.Logger) (_ *app,
 		ledger:    &activities.Ledger{Store: a.store, Settings: settings, Temporal: server, Now: time.Now},
 		config:    &activities.Config{Store: a.store, Settings: settings, Vendors: vendors},
 		approvals: &activities.Approvals{Store: a.store, Settings: settings, Temporal: server, Now: time.Now},
+		notify:    &activities.Notify{Settings: settings, Webhooks: vendors},
 	}
 	background, err := crash.Background()
 	if err != nil {
@@ -134,7 +136,7 @@ func (a *app) mainWorker(background context.Context) worker.Worker {
 	w.RegisterWorkflowWithOptions(workflows.ApplyConfig, workflow.RegisterOptions{Name: contract.ApplyConfig})
 	w.RegisterWorkflowWithOptions(workflows.Approval, workflow.RegisterOptions{Name: contract.Approval})
 	w.RegisterWorkflowWithOptions(workflows.Preflight, workflow.RegisterOptions{Name: contract.Preflight})
-	for _, s := range []any{a.acts.ledger, a.acts.config, a.acts.approvals} {
+	for _, s := range []any{a.acts.ledger, a.acts.config, a.acts.approvals, a.acts.notify} {
 		w.RegisterActivityWithOptions(s, activity.RegisterOptions{})
 	}
 	return w

@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -165,6 +167,29 @@ func (v *vendors) transport(name, proxy, caFile string, timeout time.Duration, c
 		return nil, &activities.UserError{Message: fmt.Sprintf("connection %s: %v", name, err)}
 	}
 	return t, nil
+}
+
+// webhookTimeout bounds a post to a webhook.
+const webhookTimeout = 20 * time.Second
+
+// Webhook implements activities.Webhooks.
+func (v *vendors) Webhook(n domainconfig.Notify) (string, *http.Client, error) {
+	var address string
+	if err := v.secret(&address, n.Webhook); err != nil {
+		return "", nil, err
+	}
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" || u.Scheme != "https" && !domainconfig.IsLoopback(u.Hostname()) {
+		return "", nil, &activities.UserError{Message: "the webhook is not a URL such as https://host/path"}
+	}
+	t, err := transport.New(transport.Options{
+		Name: "webhook", AllowedHosts: []string{u.Host}, Proxy: n.Proxy, CAFile: n.CAFile, Secrets: []string{address, u.RequestURI()},
+		MaxBody: 1 << 20, Timeout: webhookTimeout, Now: time.Now,
+	})
+	if err != nil {
+		return "", nil, &activities.UserError{Message: fmt.Sprintf("webhook: %v", err)}
+	}
+	return address, &http.Client{Transport: t, Timeout: webhookTimeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}, nil
 }
 
 // expand resolves a "${env:QBRIDGE_…}" address.

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"strconv"
@@ -109,14 +110,36 @@ func (s *Server) showAsset(w http.ResponseWriter, r *http.Request) {
 			s.fail(w, err, "", "")
 			return
 		}
+		decisions, err := s.decisionsAbout(r.Context(), f.record)
+		if err != nil {
+			s.fail(w, err, "", "")
+			return
+		}
 		rec := f.record
 		out.Assets = append(out.Assets, contract.AssetView{
 			Key: rec.Key, Schedule: rec.Schedule, Target: rec.Target, Name: f.body.Name, Class: rec.Class, State: rec.State, Outcome: rec.Outcome,
 			Reason: rec.Reason, SysID: f.link.SysID, Origin: f.link.Origin, Version: rec.Version, StagedAt: rec.StagedAt, WrittenAt: rec.WrittenAt,
 			Parts: f.body.Parts, History: lo.Map(history, func(o store.OutcomeRow, _ int) contract.OutcomeView { return outcomeView(o) }),
+			Revision: f.body.Revision, Rule: f.body.Decision.Rule, Run: rec.Run, Page: rec.Page, Decisions: decisions,
 		})
 	}
 	answer(w, out)
+}
+
+// decisionsAbout reads what people decided about a record.
+func (s *Server) decisionsAbout(ctx context.Context, rec store.Record) ([]contract.DecisionLine, error) {
+	list, err := s.opts.Store.DecisionsAbout(ctx, rec.Schedule, rec.Key, historyRows)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]contract.DecisionLine, len(list))
+	for i, d := range list {
+		if err := json.Unmarshal([]byte(d.Entry), &out[i]); err != nil {
+			return nil, err
+		}
+		out[i].Version, out[i].Outcome, out[i].Run = d.Version, d.Outcome, d.Run
+	}
+	return out, nil
 }
 
 func (s *Server) explainAsset(w http.ResponseWriter, r *http.Request) {

@@ -97,7 +97,25 @@ type AssetView struct {
 	StagedAt  time.Time      `json:"stagedAt"`
 	WrittenAt time.Time      `json:"writtenAt,omitzero"`
 	Parts     *record.Parts  `json:"parts,omitempty"`
-	History   []OutcomeView  `json:"history,omitempty"` // newest first
+	// Revision, Rule, Run and Page tell where what is staged comes from.
+	Revision  string         `json:"revision,omitempty"`
+	Rule      string         `json:"rule,omitempty"`
+	Run       string         `json:"run,omitempty"`
+	Page      int64          `json:"page,omitempty"`
+	History   []OutcomeView  `json:"history,omitempty"`   // newest first
+	Decisions []DecisionLine `json:"decisions,omitempty"` // newest first
+}
+
+// DecisionLine is a decision about a record and what became of it.
+type DecisionLine struct {
+	Decision string         `json:"decision"`
+	At       time.Time      `json:"at"`
+	Verdict  string         `json:"verdict"`
+	By       string         `json:"by"`
+	Reason   string         `json:"reason,omitempty"`
+	Version  int64          `json:"version"` // of the record, as it was shown
+	Outcome  record.Outcome `json:"outcome,omitempty"`
+	Run      string         `json:"run,omitempty"`
 }
 
 // AssetList answers for one asset id: one entry per source and schedule.

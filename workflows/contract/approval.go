@@ -46,6 +46,8 @@ type ApprovalInput struct {
 type ApprovalState struct {
 	Runs int64 `json:"runs"` // writing runs so far
 	Work bool  `json:"work"` // approved records wait for their writer
+	// Reminded is when somebody was last told that records wait.
+	Reminded time.Time `json:"reminded,omitzero"`
 }
 
 // Receipt tells what a decision covered.
@@ -90,8 +92,17 @@ type WaitingResult struct {
 	// Next is when to look again: when the oldest record has waited too long.
 	Next    time.Time `json:"next,omitzero"`
 	Expired int64     `json:"expired"`
+	// Remind is when somebody is to be told that records wait; zero: never.
+	Remind time.Time `json:"remind,omitzero"`
 	// Manual says that the schedule still asks for approval.
 	Manual bool `json:"manual"`
+}
+
+// Reminder tells that records wait for a decision (activity NotifyWaiting).
+type Reminder struct {
+	Schedule string    `json:"schedule"`
+	Pending  int64     `json:"pending"`
+	Oldest   time.Time `json:"oldest"`
 }
 
 // StagedRow is a record that waits for a decision, or was decided about.

@@ -46,12 +46,14 @@ func (s *Store) HoldStaged(ctx context.Context, w store.Writer, list []store.Pla
 			}
 		}
 		var outcomes, plans []any
+		var held []string
 		for i := range list {
 			p := &list[i]
 			kind, ok := kinds[clean(p.Key)]
 			if !ok {
 				continue
 			}
+			held = append(held, p.Key)
 			body, err := json.Marshal(p.Plan)
 			if err != nil {
 				return err
@@ -75,11 +77,12 @@ func (s *Store) HoldStaged(ctx context.Context, w store.Writer, list []store.Pla
 			return err
 		}
 		if again {
-			if err := st.decided(ctx); err != nil {
+			if err := st.decided(ctx, held); err != nil {
 				return err
 			}
 		}
-		if _, err := t.exec(ctx, "UPDATE heads SET decision = '' WHERE schedule = ? AND target = ? AND page = ? AND run = ? AND state IN ('pending', 'approved')", schedule, target, w.Page, w.Run); err != nil {
+		keys, args := in(held, schedule, target, w.Page, w.Run)
+		if _, err := t.exec(ctx, "UPDATE heads SET decision = '' WHERE schedule = ? AND target = ? AND page = ? AND run = ? AND state IN ('pending', 'approved') AND key IN "+keys, args...); err != nil {
 			return err
 		}
 		return t.insertRows(ctx, "INSERT INTO plans (schedule, target, kind, key, operation, class, rule, columns, digest, body, planned_at)",
@@ -222,9 +225,12 @@ func (t *tx) logDecision(ctx context.Context, in store.Decide, r store.Receipt) 
 	if err != nil {
 		return err
 	}
-	var n int64
+	n, err := t.next(ctx, decisionCounter+in.Schedule, 1) // it tells when the last entries are cut off
+	if err != nil {
+		return err
+	}
 	var prev string
-	err = t.row(ctx, "SELECT n, hash FROM decisions WHERE schedule = ? ORDER BY n DESC LIMIT 1", in.Schedule).Scan(&n, &prev)
+	err = t.row(ctx, "SELECT hash FROM decisions WHERE schedule = ? ORDER BY n DESC LIMIT 1", in.Schedule).Scan(&prev)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return err
 	}
@@ -241,9 +247,12 @@ func (t *tx) logDecision(ctx context.Context, in store.Decide, r store.Receipt) 
 	}
 	text := clean(string(raw)) // as the database keeps it
 	_, err = t.exec(ctx, "INSERT INTO decisions (schedule, n, id, entry, receipt, prev, hash) VALUES (?, ?, ?, ?, ?, ?, ?)",
-		in.Schedule, n+1, in.ID, text, string(receipt), prev, chainHash(prev, in.Schedule, n+1, text))
+		in.Schedule, n, in.ID, text, string(receipt), prev, chainHash(prev, in.Schedule, n, text))
 	return err
 }
+
+// decisionCounter and the name of a schedule is the counter of its decisions.
+const decisionCounter = "decisions/"
 
 func chainHash(prev, schedule string, n int64, entry string) string {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s\n%s\n%d\n%s", prev, schedule, n, entry))
@@ -289,10 +298,11 @@ func (s *Store) OpenApproval(ctx context.Context, in store.OpenRun) (store.Opene
 	return out, err
 }
 
-// ClaimApproved implements store.Approvals.
+// ClaimApproved implements store.Approvals. What this run has given an outcome and
+// was approved again waits for the next: an outcome is given once.
 func (s *Store) ClaimApproved(ctx context.Context, run string, epoch int64, limit int) (store.Page, error) {
 	return s.claim(ctx, "claim approved records", run, epoch,
-		"SELECT key FROM heads WHERE schedule = ? AND target = ? AND state = 'approved' AND run <> ? ORDER BY key LIMIT ?", limit)
+		"SELECT key FROM heads h WHERE schedule = ? AND target = ? AND state = 'approved' AND NOT EXISTS (SELECT 1 FROM outcomes o WHERE o.run = ? AND o.key = h.key) ORDER BY key LIMIT ?", limit)
 }
 
 // Waiting implements store.Approvals.
@@ -419,6 +429,21 @@ func (s *Store) DecisionStatus(ctx context.Context, schedule, id string) (store.
 	return out, err
 }
 
+// DecisionsAbout implements store.Approvals.
+func (s *Store) DecisionsAbout(ctx context.Context, schedule, key string, limit int) ([]store.RecordDecision, error) {
+	var out []store.RecordDecision
+	err := s.query(ctx, "decisions about a record", func(r *sql.Rows) error {
+		var d store.RecordDecision
+		var outcome string
+		err := r.Scan(&d.Entry, &d.Version, &outcome, &d.Run)
+		d.Outcome = record.Outcome(outcome)
+		out = append(out, d)
+		return err
+	}, `SELECT x.entry, d.version, d.outcome, d.run FROM decision_records d JOIN decisions x ON x.schedule = d.schedule AND x.id = d.decision
+		WHERE d.schedule = ? AND d.key = ? ORDER BY x.n DESC LIMIT ?`, schedule, key, limit)
+	return out, err
+}
+
 // DecisionLog implements store.Approvals.
 func (s *Store) DecisionLog(ctx context.Context, schedule string, after int64, limit int) ([]store.LogEntry, error) {
 	var out []store.LogEntry
@@ -477,7 +502,17 @@ func (s *Store) VerifyLog(ctx context.Context) (int64, []string, error) {
 				wrong("the records of decision %s are not those that were decided about", l.id)
 			}
 		}
-		// A chain whose last entries are cut off still has records that name them.
+		if err := t.rows(ctx, func(r *sql.Rows) error {
+			var schedule string
+			var n int64
+			err := r.Scan(&schedule, &n)
+			if schedule = strings.TrimPrefix(schedule, decisionCounter); n > last[schedule].n {
+				problems = append(problems, fmt.Sprintf("%s: the last %d of %d entries are missing", schedule, n-last[schedule].n, n))
+			}
+			return err
+		}, "SELECT name, n FROM counters WHERE name LIKE '"+decisionCounter+"%' ORDER BY name"); err != nil {
+			return err
+		}
 		return t.rows(ctx, func(r *sql.Rows) error {
 			var schedule, id string
 			err := r.Scan(&schedule, &id)

@@ -68,6 +68,7 @@ type head struct {
 	payload, reason        string
 	writtenAt              int64
 	settled                bool // has an outcome in this run already
+	approved               bool // an approval is writing it
 }
 
 // StagePage implements store.Ledger.
@@ -144,7 +145,7 @@ func (s *stager) stage(ctx context.Context, out *store.Page) error {
 	}
 	if err := s.insertRows(ctx, "INSERT INTO heads (schedule, target, kind, key, version, state, outcome, reason, class, payload_digest, written_digest, body, answer, intent, run, page, staged_at, written_at)",
 		` ON CONFLICT (schedule, target, kind, key) DO UPDATE SET version = excluded.version, state = excluded.state, outcome = excluded.outcome, reason = excluded.reason,
-		class = excluded.class, prior = `+written+`, payload_digest = excluded.payload_digest, body = excluded.body, run = excluded.run, page = excluded.page, staged_at = excluded.staged_at`,
+		class = excluded.class, prior = `+written+`, payload_digest = excluded.payload_digest, body = excluded.body, run = excluded.run, page = excluded.page, staged_at = excluded.staged_at, decision = ''`,
 		18, s.heads); err != nil {
 		return err
 	}
@@ -210,6 +211,10 @@ func (s *stager) decidedBefore(r *store.Staging, h head, exists bool) (record.Ou
 	switch record.State(h.state) {
 	case record.StatePending, record.StateHeld, record.StateApproved:
 		return record.Pending, ""
+	case record.StateStaged:
+		if h.approved { // it stays with its writer
+			return record.Pending, ""
+		}
 	case record.StateRejected:
 		return record.Rejected, h.reason
 	case record.StateFailed:
@@ -252,14 +257,14 @@ func (s *stager) known(ctx context.Context) (map[string]head, error) {
 		var kind, key string
 		var h head
 		var settled sql.NullString
-		if err := r.Scan(&kind, &key, &h.state, &h.written, &h.intent, &h.writtenAt, &h.payload, &h.reason, &settled); err != nil {
+		if err := r.Scan(&kind, &key, &h.state, &h.written, &h.intent, &h.writtenAt, &h.payload, &h.reason, &settled, &h.approved); err != nil {
 			return err
 		}
 		h.settled = settled.Valid
 		out[kind+"\x00"+key] = h
 		return nil
-	}, `SELECT h.kind, h.key, h.state, h.written_digest, h.intent, h.written_at, h.payload_digest, h.reason, o.outcome FROM heads h
-		LEFT JOIN outcomes o ON o.run = ? AND o.key = h.key WHERE h.schedule = ? AND h.target = ? AND h.kind IN `+kinds+" AND h.key IN "+list, args...)
+	}, `SELECT h.kind, h.key, h.state, h.written_digest, h.intent, h.written_at, h.payload_digest, h.reason, o.outcome, COALESCE(r.direction, '') = '`+directionApproval+`' FROM heads h
+		LEFT JOIN runs r ON r.id = h.run LEFT JOIN outcomes o ON o.run = ? AND o.key = h.key WHERE h.schedule = ? AND h.target = ? AND h.kind IN `+kinds+" AND h.key IN "+list, args...)
 	return out, err
 }
 

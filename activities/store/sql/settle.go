@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/samber/lo"
+
 	"github.com/qbridge/qbridge/activities/store"
 	"github.com/qbridge/qbridge/domain/record"
 )
@@ -158,7 +160,7 @@ func (s *settler) settle(ctx context.Context, list []store.Settlement) error {
 		AND heads.page = ? AND heads.run = ? AND heads.state = 'staged'`, args...); err != nil {
 		return err
 	}
-	if err := s.decided(ctx); err != nil {
+	if err := s.decided(ctx, lo.Map(list, func(st store.Settlement, _ int) string { return st.Key })); err != nil {
 		return err
 	}
 	for _, st := range more {
@@ -170,16 +172,18 @@ func (s *settler) settle(ctx context.Context, list []store.Settlement) error {
 	return nil
 }
 
-// decided notes what became of records that were approved.
-func (s *settler) decided(ctx context.Context) error {
+// decided notes what became of records that were approved and that this run has
+// just given their outcome.
+func (s *settler) decided(ctx context.Context, keys []string) error {
 	var direction string
 	if err := s.row(ctx, "SELECT direction FROM runs WHERE id = ?", s.run).Scan(&direction); err != nil || direction != directionApproval {
 		return err
 	}
+	list, args := in(keys, s.run, s.run, s.schedule, s.run, s.run)
 	_, err := s.exec(ctx, `UPDATE decision_records SET run = ?, outcome = (SELECT o.outcome FROM outcomes o WHERE o.run = ? AND o.key = decision_records.key)
 		WHERE schedule = ? AND outcome = '' AND EXISTS (SELECT 1 FROM heads h JOIN outcomes o ON o.run = ? AND o.key = h.key
 			WHERE h.schedule = decision_records.schedule AND h.target = decision_records.target AND h.kind = decision_records.kind AND h.key = decision_records.key
-			AND h.decision = decision_records.decision AND h.run = ?)`, s.run, s.run, s.schedule, s.run, s.run)
+			AND h.decision = decision_records.decision AND h.run = ?) AND key IN `+list, args...)
 	return err
 }
 

@@ -23,6 +23,7 @@ func approvals() map[string]func(*testing.T, store.Store) {
 		"a plan that moved waits again, under no earlier decision":    movedPlans,
 		"nobody decides for ever":                                     expiry,
 		"the decision log is a chain":                                 auditLog,
+		"random histories of decisions agree with a model":            decisionHistory,
 	}
 }
 
@@ -122,6 +123,11 @@ func decisions(t *testing.T, s store.Store) {
 	require.EqualValues(t, 1, r.Decided, "what is approved is approved")
 	_, out = list(t, s, store.StagedFilter{States: []record.State{record.StateRejected}})
 	require.Equal(t, "because", out.Rows[0].Reason)
+	about, err := s.DecisionsAbout(ctx, "servers", "corp/2", 9)
+	require.NoError(t, err)
+	require.Len(t, about, 1)
+	require.EqualValues(t, 2, about[0].Version, "its payload is the same since the first run")
+	require.Contains(t, about[0].Entry, `"decision":"d1"`)
 	require.EqualValues(t, 1, decide(t, s, "d3", approval.Hold, 99, approval.Selector{Filter: "operation=create"}).Decided)
 	require.EqualValues(t, 1, decide(t, s, "d4", approval.Approve, 99, everything).Decided, "what is held can be approved")
 	require.Zero(t, decide(t, s, "d5", approval.Retry, 99, everything).Decided)
