@@ -192,26 +192,45 @@ func TestAStoppedWorkerThatGoesOnLaterWritesNothingTwice(t *testing.T) {
 	}
 }
 
+// temporalServer is a Temporal server that only this test uses.
+type temporalServer struct {
+	s    *stack
+	port int
+	cmd  *exec.Cmd
+}
+
+// ownTemporal moves the stack to a Temporal server of its own.
+func (s *stack) ownTemporal() *temporalServer {
+	s.t.Helper()
+	port, err := ports.Reserve(0)
+	require.NoError(s.t, err)
+	server := &temporalServer{s: s, port: port}
+	server.up()
+	s.t.Cleanup(func() { server.kill() })
+	s.stopWorker(syscall.SIGTERM)
+	s.client.Close()
+	s.temporal = fmt.Sprintf("127.0.0.1:%d", port)
+	s.client = s.dial()
+	s.env = append(s.env, "TEMPORAL_ADDRESS="+s.temporal)
+	s.startWorker()
+	return server
+}
+
+func (t *temporalServer) up() {
+	t.cmd = exec.Command(shared.cli, "server", "start-dev", "--headless", "--ip", "127.0.0.1", "--port", fmt.Sprint(t.port), "--log-level", "error",
+		"--db-filename", filepath.Join(t.s.dir, "temporal.db"), "--namespace", t.s.namespace)
+	require.NoError(t.s.t, t.cmd.Start())
+}
+
+func (t *temporalServer) kill() {
+	_ = t.cmd.Process.Kill()
+	_ = t.cmd.Wait()
+}
+
 func TestATemporalServerThatIsKilledLosesNothing(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, append([]string{"--page-latency", "600ms", "--ire-latency", "200ms"}, small...)...)
-	port, err := ports.Reserve(0)
-	require.NoError(t, err)
-	address := fmt.Sprintf("127.0.0.1:%d", port)
-	up := func() *exec.Cmd {
-		cmd := exec.Command(shared.cli, "server", "start-dev", "--headless", "--ip", "127.0.0.1", "--port", fmt.Sprint(port), "--log-level", "error",
-			"--db-filename", filepath.Join(s.dir, "temporal.db"), "--namespace", s.namespace)
-		require.NoError(t, cmd.Start())
-		return cmd
-	}
-	server := up()
-	t.Cleanup(func() { _ = server.Process.Kill(); _ = server.Wait() })
-	s.stopWorker(syscall.SIGTERM)
-	s.client.Close()
-	s.temporal = address
-	s.client = s.dial()
-	s.env = append(s.env, "TEMPORAL_ADDRESS="+address)
-	s.startWorker()
+	server := s.ownTemporal()
 	code, out := s.apply(s.threePages())
 	require.Zero(t, code, out)
 	run := s.start()
@@ -222,10 +241,9 @@ func TestATemporalServerThatIsKilledLosesNothing(t *testing.T) {
 			}
 			return nil
 		})
-		require.NoError(t, server.Process.Kill())
-		_ = server.Wait()
+		server.kill()
 		time.Sleep(2 * time.Second)
-		server = up()
+		server.up()
 	}
 	s.settled(s.result(run))
 }
