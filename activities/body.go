@@ -46,6 +46,23 @@ func NewBodies() (*Bodies, error) {
 	return &Bodies{enc: enc, dec: dec}, nil
 }
 
+// Inputs decodes what the rules saw of an asset and what they chose, without the
+// rest of its body.
+func (b *Bodies) Inputs(data []byte) (classify.Inputs, classify.Decision, error) {
+	var body struct {
+		Inputs   classify.Inputs   `json:"inputs"`
+		Decision classify.Decision `json:"decision"`
+	}
+	raw, err := b.dec.DecodeAll(data, nil)
+	if err == nil {
+		err = json.Unmarshal(raw, &body)
+	}
+	if err != nil {
+		return body.Inputs, body.Decision, fmt.Errorf("activities: decode body: %w", err)
+	}
+	return body.Inputs, body.Decision, nil
+}
+
 // Encode returns the compressed form of a body.
 func (b *Bodies) Encode(body *Body) ([]byte, error) {
 	raw, err := json.Marshal(body)

@@ -443,6 +443,9 @@ type Reader interface {
 	Reasons(ctx context.Context, run string, o record.Outcome) (map[string]int64, error)
 	// Records returns the heads of a key over all schedules, with bodies.
 	Records(ctx context.Context, kind record.Kind, key string) ([]Record, error)
+	// Snapshot returns the heads of a kind in a schedule, ordered by key, with
+	// bodies, after a key.
+	Snapshot(ctx context.Context, schedule, target string, kind record.Kind, after string, limit int) ([]Record, error)
 	// History returns the outcomes of a key over all runs, newest first.
 	History(ctx context.Context, key string, limit int) ([]OutcomeRow, error)
 }

@@ -19,6 +19,9 @@ type Config struct {
 	Schedules  []Schedule   `yaml:"schedules,omitzero" json:"schedules,omitempty"`
 	// Rules replaces default classification rules by id, or adds rules.
 	Rules classify.Tables `yaml:"rules,omitzero" json:"rules,omitzero"`
+	// RuleTests say what assets must become; a configuration whose rules fail them
+	// is refused.
+	RuleTests []classify.RuleTest `yaml:"ruleTests,omitzero" json:"ruleTests,omitempty"`
 	// Mappings override and extend the default mapping by name, in their order.
 	Mappings   []*mapping.Document `yaml:"mappings,omitzero" json:"mappings,omitempty"`
 	Properties Properties          `yaml:"properties,omitzero" json:"properties,omitzero"`

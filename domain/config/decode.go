@@ -55,7 +55,11 @@ func Merge(docs ...*Config) *Config {
 		out.ServiceNow = append(out.ServiceNow, d.ServiceNow...)
 		out.Schedules = append(out.Schedules, d.Schedules...)
 		out.Rules = out.Rules.Override(d.Rules)
+		out.RuleTests = append(out.RuleTests, d.RuleTests...)
 		out.Mappings = append(out.Mappings, d.Mappings...)
+		if d.Notify != (Notify{}) {
+			out.Notify = d.Notify
+		}
 		if !reflect.DeepEqual(d.Properties, filledProperties()) {
 			out.Properties = d.Properties
 		}

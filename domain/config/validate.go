@@ -56,6 +56,7 @@ func (c *Config) Validate() []Problem {
 			break
 		}
 	}
+	v.ruleTests()
 	if _, err := mapping.Extended(c.Mappings...); err != nil {
 		v.add("mappings", strings.TrimPrefix(err.Error(), "mapping: "), "see `qbridge mapping show CLASS` for what there is")
 	}
@@ -66,6 +67,42 @@ func (c *Config) Validate() []Problem {
 	v.oneOf("properties.names.case", orDefault(p.Names.Case, asset.CaseLower), asset.CaseLower, asset.CaseUpper, asset.CaseAsIs)
 	v.check(p.VerifySample >= 0 && p.VerifySample <= 1000, "properties.verifySample", "is out of range", "write a number from 0 to 1000")
 	return v.problems
+}
+
+// ruleTests runs the rule tests.
+func (v *validator) ruleTests() {
+	results, err := v.config.TestRules()
+	if err != nil {
+		return // reported as such
+	}
+	for i, r := range results {
+		if r.Why != "" {
+			v.add(fmt.Sprintf("ruleTests[%d] %s", i, r.Name), r.Why, "mend the rule or the test; `qbridge rules test FILE` runs them all")
+		}
+	}
+}
+
+// TestRules runs the rule tests, in their order. The error is that of rules that
+// do not compile.
+func (c *Config) TestRules() ([]classify.TestResult, error) {
+	sets := map[string]*classify.Set{}
+	out := make([]classify.TestResult, len(c.RuleTests))
+	for i, t := range c.RuleTests {
+		api := orDefault(t.API, APICSAM)
+		if api != APICSAM && api != APIAM {
+			out[i] = classify.TestResult{Name: t.Name, Why: fmt.Sprintf("api %q is none of %s, %s", t.API, APICSAM, APIAM)}
+			continue
+		}
+		if sets[api] == nil {
+			set, err := classify.Compile(classify.For(api, c.Rules))
+			if err != nil {
+				return nil, err
+			}
+			sets[api] = set
+		}
+		out[i] = sets[api].Test(c.RuleTests[i : i+1])[0]
+	}
+	return out, nil
 }
 
 // CheckChange returns what a new document may not change: the name of a

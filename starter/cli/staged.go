@@ -231,25 +231,45 @@ func (a *app) decide(ctx context.Context, c client.Client, schedule string, d ap
 	if err != nil {
 		return out, failed("decide", err)
 	}
-	for wait {
-		q := url.Values{"schedule": {schedule}, "id": {out.Decision}}
-		if err := a.get(ctx, contract.PathStaged+"/decisions", q, &out); err != nil {
-			return out, err
-		}
-		if out.Waiting == 0 {
-			break
+	if !wait {
+		return out, nil
+	}
+	return out, a.awaitDecision(ctx, schedule, &out)
+}
+
+// awaitDecision waits until the records of a decision are written. A worker that is
+// away for a while is waited for.
+func (a *app) awaitDecision(ctx context.Context, schedule string, out *contract.DecisionView) error {
+	q := url.Values{"schedule": {schedule}, "id": {out.Decision}}
+	pause, unanswered := decisionPoll, 0
+	for {
+		err := a.get(ctx, contract.PathStaged+"/decisions", q, out)
+		switch {
+		case err == nil && out.Waiting == 0:
+			return nil
+		case err == nil:
+			unanswered = 0
+		case unanswered == decisionPatience:
+			return fmt.Errorf("decision %s is recorded and goes on by itself, but how far it is cannot be told: %w", out.Decision, err)
+		default:
+			unanswered++
 		}
 		select {
 		case <-ctx.Done():
-			return out, ctx.Err()
-		case <-time.After(decisionPoll):
+			return ctx.Err()
+		case <-time.After(pause):
 		}
+		pause = min(2*pause, decisionPollMax)
 	}
-	return out, nil
 }
 
-// decisionPoll is how often the writing of a decision is looked at.
-const decisionPoll = 300 * time.Millisecond
+// How often the writing of a decision is looked at, and how many looks in a row
+// may fail.
+const (
+	decisionPoll     = 200 * time.Millisecond
+	decisionPollMax  = 3 * time.Second
+	decisionPatience = 20
+)
 
 func (a *app) printDecision(d contract.DecisionView, verdict string) error {
 	err := a.print(d, func(p view.Printer) {

@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/url"
 	"strings"
@@ -45,6 +46,18 @@ func TestTheInventoryLandsInTheCMDBAndASecondRunWritesNothing(t *testing.T) {
 	}
 	require.Equal(t, posts, s.calls(s.sims.ServiceNow.URL, irePath), "an unchanged estate needs no IRE call")
 	require.Equal(t, digest, s.digest())
+	code, text, errs := s.cli("rules", "coverage", "-o", "json")
+	require.Zero(t, code, errs)
+	var coverage struct {
+		Assets, Categorised, Known int64
+		Share                      float64
+		Moves                      []any
+		Unknown                    []any
+	}
+	require.NoError(t, json.Unmarshal([]byte(text), &coverage))
+	require.EqualValues(t, first.Fetched, coverage.Assets)
+	require.GreaterOrEqual(t, coverage.Share, 0.99, "of the assets with a category: %v", coverage.Unknown)
+	require.Empty(t, coverage.Moves, "the rules are those that decided")
 	s.replayAll()
 }
 

@@ -97,6 +97,7 @@ func (s *Server) Handler() http.Handler {
 	api.HandleFunc("GET "+contract.PathAssets+"/{id}", s.showAsset)
 	api.HandleFunc("GET "+contract.PathAssets+"/{id}/explain", s.explainAsset)
 	api.HandleFunc("GET "+contract.PathConfig, s.showConfig)
+	api.HandleFunc("GET "+contract.PathInputs, s.listInputs)
 	api.HandleFunc("GET "+contract.PathStaged, s.listStaged)
 	api.HandleFunc("GET "+contract.PathStaged+"/decisions", s.showDecision)
 	api.HandleFunc("GET "+contract.PathAudit+"/verify", s.verifyAudit)

@@ -3,6 +3,7 @@ package contract
 import (
 	"time"
 
+	"github.com/qbridge/qbridge/domain/classify"
 	"github.com/qbridge/qbridge/domain/record"
 )
 
@@ -26,6 +27,7 @@ const (
 	PathRuns    = "/api/v1/runs"   // GET ?schedule=&source=&status=&outcome=&since=&until=&limit= → RunList; /{id} → RunView; /{id}/outcomes?outcome=&after=&limit= → OutcomeList
 	PathAssets  = "/api/v1/assets" // GET /{id}?source= → AssetList; /{id}/explain?source= → ExplainList
 	PathConfig  = "/api/v1/config" // GET → ConfigView
+	PathInputs  = "/api/v1/inputs" // GET ?schedule=&after= → InputsPage
 	PathStaged  = "/api/v1/staged" // GET ?schedule=&state=&filter=&id=&after=&limit=&plans= → StagedList; /decisions?schedule=&id= → DecisionView
 	PathAudit   = "/api/v1/audit"  // GET /verify → AuditView; /log?schedule=&after= → LogView
 	PathVersion = "/api/v1/version"
@@ -121,6 +123,20 @@ type DecisionLine struct {
 // AssetList answers for one asset id: one entry per source and schedule.
 type AssetList struct {
 	Assets []AssetView `json:"assets"`
+}
+
+// InputsPage is what the rules see of the assets that a schedule saw last, page by
+// page, with the class that they have.
+type InputsPage struct {
+	Assets []InputsView `json:"assets"`
+	Next   string       `json:"next,omitempty"`
+}
+
+// InputsView is what the rules see of one asset.
+type InputsView struct {
+	Key    string          `json:"key"`
+	Class  string          `json:"class,omitempty"`
+	Inputs classify.Inputs `json:"inputs"`
 }
 
 // ConfigView is the active revision.

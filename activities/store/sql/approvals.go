@@ -392,42 +392,51 @@ func (s *Store) ListStaged(ctx context.Context, f store.StagedFilter) (store.Sta
 // DecisionStatus implements store.Approvals.
 func (s *Store) DecisionStatus(ctx context.Context, schedule, id string) (store.DecisionStatus, error) {
 	var out store.DecisionStatus
+	var verdict string
 	found := false
 	if err := s.query(ctx, "decision", func(r *sql.Rows) error {
-		var receipt string
+		var receipt, line string
 		found = true
-		if err := r.Scan(&receipt); err != nil {
+		if err := r.Scan(&receipt, &line); err != nil {
 			return err
 		}
-		return json.Unmarshal([]byte(receipt), &out.Receipt)
-	}, "SELECT receipt FROM decisions WHERE schedule = ? AND id = ?", schedule, id); err != nil {
+		var e entry
+		err := errors.Join(json.Unmarshal([]byte(receipt), &out.Receipt), json.Unmarshal([]byte(line), &e))
+		verdict = e.Verdict
+		return err
+	}, "SELECT receipt, entry FROM decisions WHERE schedule = ? AND id = ?", schedule, id); err != nil {
 		return out, err
 	}
 	if !found {
 		return out, store.ErrNotFound
 	}
 	err := s.query(ctx, "decision's records", func(r *sql.Rows) error {
-		var outcome, state, decision string
+		var outcome string
 		var n int64
-		if err := r.Scan(&outcome, &state, &decision, &n); err != nil {
+		if err := r.Scan(&outcome, &n); err != nil {
 			return err
 		}
-		switch {
-		case outcome == string(record.Failed) || outcome == string(record.Rejected):
+		switch outcome {
+		case string(record.Failed), string(record.Rejected):
 			out.Failed += n
-		case outcome == string(record.Pending):
+		case string(record.Pending):
 			out.Moved += n
-		case outcome != "":
+		case superseded:
+		case "":
+			if verdict == approval.Approve || verdict == approval.Retry {
+				out.Waiting += n
+			}
+		default:
 			out.Written += n
-		case decision == id && (state == string(record.StateApproved) || state == string(record.StateStaged)):
-			out.Waiting += n
 		}
 		return nil
-	}, `SELECT d.outcome, COALESCE(h.state, ''), COALESCE(h.decision, ''), COUNT(*) FROM decision_records d
-		LEFT JOIN heads h ON h.schedule = d.schedule AND h.target = d.target AND h.kind = d.kind AND h.key = d.key
-		WHERE d.schedule = ? AND d.decision = ? GROUP BY 1, 2, 3`, schedule, id)
+	}, "SELECT outcome, COUNT(*) FROM decision_records WHERE schedule = ? AND decision = ? GROUP BY outcome", schedule, id)
 	return out, err
 }
+
+// superseded is the outcome of a record that was approved and got a newer payload
+// before it was written.
+const superseded = "superseded"
 
 // DecisionsAbout implements store.Approvals.
 func (s *Store) DecisionsAbout(ctx context.Context, schedule, key string, limit int) ([]store.RecordDecision, error) {

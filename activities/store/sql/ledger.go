@@ -66,6 +66,7 @@ func (t *tx) page(ctx context.Context, id int64, adopted bool) (store.Page, erro
 type head struct {
 	state, written, intent string
 	payload, reason        string
+	decision               string
 	writtenAt              int64
 	settled                bool // has an outcome in this run already
 	approved               bool // an approval is writing it
@@ -119,6 +120,7 @@ type stager struct {
 	outcomes         []any
 	heads            []any
 	kinds            []string // of the page's records
+	superseded       []string // keys that a person had decided about
 	kept             []string // heads that wait for a person, or were decided about
 	touched          []string // unchanged heads that only move to this run and page
 }
@@ -147,6 +149,9 @@ func (s *stager) stage(ctx context.Context, out *store.Page) error {
 		` ON CONFLICT (schedule, target, kind, key) DO UPDATE SET version = excluded.version, state = excluded.state, outcome = excluded.outcome, reason = excluded.reason,
 		class = excluded.class, prior = `+written+`, payload_digest = excluded.payload_digest, body = excluded.body, run = excluded.run, page = excluded.page, staged_at = excluded.staged_at, decision = ''`,
 		18, s.heads); err != nil {
+		return err
+	}
+	if err := s.supersede(ctx); err != nil {
 		return err
 	}
 	if err := s.touch(ctx); err != nil {
@@ -194,6 +199,9 @@ func (s *stager) record(r *store.Staging, h head, exists bool, version int64, ou
 		}
 		return
 	}
+	if h.decision != "" {
+		s.superseded = append(s.superseded, r.Key)
+	}
 	s.heads = append(s.heads, s.schedule, s.target, string(r.Kind), r.Key, version, string(state), string(outcome), r.Reason, r.Class,
 		r.PayloadDigest, "", r.Body, "", "", s.in.Run, s.page, s.now, int64(0))
 }
@@ -227,6 +235,17 @@ func (s *stager) decidedBefore(r *store.Staging, h head, exists bool) (record.Ou
 	return "", ""
 }
 
+// supersede notes that what was decided about records no longer stands: they have
+// another payload now.
+func (s *stager) supersede(ctx context.Context) error {
+	if len(s.superseded) == 0 {
+		return nil
+	}
+	list, args := in(s.superseded, superseded, s.schedule)
+	_, err := s.exec(ctx, "UPDATE decision_records SET outcome = ? WHERE schedule = ? AND outcome = '' AND key IN "+list, args...)
+	return err
+}
+
 // keep moves heads that keep their state to this run and page.
 func (s *stager) keep(ctx context.Context) error {
 	if len(s.kept) == 0 {
@@ -257,13 +276,13 @@ func (s *stager) known(ctx context.Context) (map[string]head, error) {
 		var kind, key string
 		var h head
 		var settled sql.NullString
-		if err := r.Scan(&kind, &key, &h.state, &h.written, &h.intent, &h.writtenAt, &h.payload, &h.reason, &settled, &h.approved); err != nil {
+		if err := r.Scan(&kind, &key, &h.state, &h.written, &h.intent, &h.writtenAt, &h.payload, &h.reason, &h.decision, &settled, &h.approved); err != nil {
 			return err
 		}
 		h.settled = settled.Valid
 		out[kind+"\x00"+key] = h
 		return nil
-	}, `SELECT h.kind, h.key, h.state, h.written_digest, h.intent, h.written_at, h.payload_digest, h.reason, o.outcome, COALESCE(r.direction, '') = '`+directionApproval+`' FROM heads h
+	}, `SELECT h.kind, h.key, h.state, h.written_digest, h.intent, h.written_at, h.payload_digest, h.reason, h.decision, o.outcome, COALESCE(r.direction, '') = '`+directionApproval+`' FROM heads h
 		LEFT JOIN runs r ON r.id = h.run LEFT JOIN outcomes o ON o.run = ? AND o.key = h.key WHERE h.schedule = ? AND h.target = ? AND h.kind IN `+kinds+" AND h.key IN "+list, args...)
 	return out, err
 }

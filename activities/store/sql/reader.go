@@ -130,6 +130,11 @@ func (s *Store) Records(ctx context.Context, kind record.Kind, key string) ([]st
 	return s.records(ctx, "records", "WHERE kind = ? AND key = ? ORDER BY schedule", string(kind), key)
 }
 
+// Snapshot implements store.Reader.
+func (s *Store) Snapshot(ctx context.Context, schedule, target string, kind record.Kind, after string, limit int) ([]store.Record, error) {
+	return s.records(ctx, "snapshot", "WHERE schedule = ? AND target = ? AND kind = ? AND key > ? ORDER BY key LIMIT ?", schedule, target, string(kind), after, limit)
+}
+
 // History implements store.Reader.
 func (s *Store) History(ctx context.Context, key string, limit int) ([]store.OutcomeRow, error) {
 	return s.outcomes(ctx, "history", "WHERE key = ? ORDER BY at DESC LIMIT ?", key, limit)
