@@ -48,7 +48,7 @@ func TestCoverageAsksForEveryPageAndShowsWhatAnEditWouldMove(t *testing.T) {
 		return contract.InputsView{Key: "corp/" + name, Class: "cmdb_ci_win_server", Inputs: classify.Inputs{Identity: true, Name: name, OSCategory1: "Windows", OSCategory2: "Server"}}
 	}
 	w := &world{api: map[string]any{
-		contract.PathConfig: contract.ConfigView{Revision: "r1", Document: string(example)},
+		contract.PathConfig:                                        contract.ConfigView{Revision: "r1", Document: string(example)},
 		contract.PathInputs + "?schedule=inventory":                contract.InputsPage{Assets: []contract.InputsView{windows("jump01"), windows("web")}, Next: "corp/2"},
 		contract.PathInputs + "?after=corp%2F2&schedule=inventory": contract.InputsPage{Assets: []contract.InputsView{{Key: "corp/3", Class: "cmdb_ci_unclassed_hardware", Inputs: classify.Inputs{Identity: true, Name: "x", HWCategory1: "Kitchen"}}}},
 	}}
