@@ -96,7 +96,9 @@ func (m *moment) UnmarshalJSON(b []byte) error {
 	}
 	for _, l := range layouts {
 		if t, err := time.Parse(l, s); err == nil {
-			m.Time = t.UTC()
+			if t.Unix() > 0 { // the epoch is how a missing date is printed
+				m.Time = t.UTC()
+			}
 			return nil
 		}
 	}

@@ -204,7 +204,7 @@ func TestTransforms(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ name, in, want string }{
 		{"vmState", "PowerState/deallocated", "stopped"}, {"vmState", " RUNNING ", "running"}, {"vmState", "VM running", "running"}, {"vmState", "Deleted", "terminated"},
-		{"gone", "TERMINATED", "7"}, {"gone", "RUNNING", ""}, {"day", "2031-10-14", "2031-10-14"}, {"day", "Not Announced", ""}, {"day", "2026-01-01T23:30:00-02:00", "2026-01-02"},
+		{"gone", "TERMINATED", "7"}, {"gone", "RUNNING", ""}, {"day", "2031-10-14", "2031-10-14"}, {"day", "Not Announced", ""}, {"day", "1970-01-01T00:00:00Z", ""}, {"day", "2026-01-01T23:30:00-02:00", "2026-01-02"},
 		{"datetime", "2026-01-01T23:30:00-02:00", "2026-01-02 01:30:00"}, {"datetime", "soon", ""}, {"gigabyte", "1610612736", "2"}, {"gigabyte", "-1", ""}, {"gigabyte", "x", ""},
 		{"gigabyte", "9223372036854775807", "8589934592"}, {"upper", "a", "A"}, {"lower", "A", "a"}, {"ipv", "4", "IPv4"},
 	} {

@@ -46,7 +46,7 @@ func datetime(s string) string {
 func day(s string) string {
 	s = strings.TrimSpace(s)
 	for _, layout := range []string{time.DateOnly, time.RFC3339, time.RFC3339Nano, "2006-01-02T15:04:05.000-0700", time.DateTime} {
-		if t, err := time.Parse(layout, s); err == nil {
+		if t, err := time.Parse(layout, s); err == nil && t.Unix() > 0 { // the epoch is how a missing date is printed
 			return t.UTC().Format(time.DateOnly)
 		}
 	}
