@@ -9,7 +9,7 @@ GOLANGCI_VERSION := v2.15.0
 WORKFLOWCHECK_VERSION := v0.6.0
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test faults lint bench clean tools temporal
+.PHONY: help run build test faults lint bench load clean tools temporal
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -49,6 +49,11 @@ lint: tools ## golangci-lint and workflowcheck
 bench: ## benchmarks (QBRIDGE_SIM_CIS=20000 makes the simulator's CMDB small)
 	$(GO) test -run '^$$' -bench . -benchmem ./domain/... ./activities/...
 	QBRIDGE_SIM_CIS=$${QBRIDGE_SIM_CIS:-1000000} $(GO) test -run '^$$' -bench . -benchmem -benchtime 5s -cpu 1 -timeout 15m ./tests/sim/...
+
+load: build temporal ## what a first load, an unchanged run and an approval of ASSETS=100000 cost
+	$(GO) build -o bin/qbridge-dev ./deploy/dev
+	$(GO) run ./tests/load -assets $(or $(ASSETS),100000)
+	$(GO) test ./tests/e2e -run TestManyStagedRecords -staged $(or $(ASSETS),100000) -v -timeout 120m
 
 clean: ## remove programs and state
 	rm -rf bin var
