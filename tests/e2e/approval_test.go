@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/client"
 	_ "modernc.org/sqlite" // driver "sqlite"
 
 	"github.com/qbridge/qbridge/domain/approval"
@@ -326,4 +327,39 @@ func TestAChangedDecisionLogIsFound(t *testing.T) {
 	s.startWorker()
 	code, text, errs := s.cli("audit", "verify")
 	require.Zero(t, code, "%s%s", text, errs)
+}
+
+func TestADecisionThatIsMadeWhileNoWorkerLivesIsCarriedOutLater(t *testing.T) {
+	t.Parallel()
+	s := newStack(t, "--assets", "60", "--seed", "39")
+	s.manual("")
+	code, _ := s.sync("--full")
+	require.Zero(t, code)
+	list := s.stagedList("--limit", "1000")
+	s.stopWorker(syscall.SIGKILL)
+	id := contract.ApprovalWorkflowID("inventory")
+	require.NoError(t, s.client.SignalWorkflow(t.Context(), id, "", contract.SignalDecide, approval.Decision{
+		ID: "while-dead", Verdict: approval.Approve, Selector: approval.Selector{IDs: []string{list.Rows[0].Key, list.Rows[1].Key}}, Snapshot: list.Snapshot, By: "script",
+	}))
+	updated := make(chan error, 1)
+	go func() { // an update waits for a worker
+		h, err := s.client.UpdateWorkflow(t.Context(), client.UpdateWorkflowOptions{
+			WorkflowID: id, UpdateName: contract.UpdateDecide, UpdateID: "u-dead", WaitForStage: client.WorkflowUpdateStageCompleted,
+			Args: []any{approval.Decision{Verdict: approval.Reject, Selector: approval.Selector{IDs: []string{list.Rows[1].Key, list.Rows[2].Key}}, Snapshot: list.Snapshot, By: "ann", Reason: "no"}},
+		})
+		if err == nil {
+			err = h.Get(t.Context(), nil)
+		}
+		updated <- err
+	}()
+	s.startWorker()
+	require.NoError(t, <-updated)
+	s.eventually("what was decided is done", func() error {
+		if left := s.stagedList().Total; left != list.Total-3 || s.stagedList("--state", "approved").Total > 0 {
+			return fmt.Errorf("%d of %d still wait", left, list.Total)
+		}
+		return nil
+	})
+	rejected := s.stagedList("--state", "rejected").Total
+	require.Contains(t, []int64{1, 2}, rejected, "whichever came first, each record has one decision")
 }

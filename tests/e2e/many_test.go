@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"encoding/json"
 	"flag"
 	"fmt"
 	"net/http"
@@ -87,7 +88,15 @@ func TestManyStagedRecords(t *testing.T) {
 		server.up()
 		s.dial().Close()
 		timed("a decision meanwhile", func() { s.decide("hold", 1, "--all") })
-		d = s.decide("approve", list.Snapshot, "--all", "--decision", "all") // the same decision: only waits
+		for deadline := time.Now().Add(time.Duration(n) * 20 * time.Millisecond); ; {
+			// The same decision again only waits, at most as long as a command may take.
+			code, out, errs := s.cli("staged", "approve", "--schedule", "inventory", "--snapshot", fmt.Sprint(list.Snapshot), "--by", "ann", "--all", "--decision", "all", "-o", "json")
+			if code == 0 {
+				require.NoError(t, json.Unmarshal([]byte(out), &d))
+				break
+			}
+			require.True(t, time.Now().Before(deadline), "approved records are still not written: %s", errs)
+		}
 	})
 	require.Equal(t, []int64{waiting, 0, 0, 0}, []int64{d.Written + d.ChangedSince, d.Failed, d.Waiting, d.ChangedSince}, "%+v", d)
 	left := s.stagedList("--limit", "1").Total

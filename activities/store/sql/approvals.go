@@ -172,7 +172,7 @@ func (s *Store) decide(ctx context.Context, in store.Decide, where string, args 
 		if !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}
-		if err := t.row(ctx, "SELECT COUNT(*) FROM heads h LEFT JOIN plans p ON p.schedule = h.schedule AND p.target = h.target AND p.kind = h.kind AND p.key = h.key WHERE "+where, args...).Scan(&out.Matched); err != nil {
+		if err := t.row(ctx, countStaged(where), args...).Scan(&out.Matched); err != nil {
 			return err
 		}
 		n, err := t.exec(ctx, `INSERT INTO decision_records (decision, schedule, target, kind, key, version, payload_digest, plan_digest)
@@ -355,6 +355,14 @@ func waiting(f store.StagedFilter) (string, []any) {
 
 var likeEscape = strings.NewReplacer("!", "!!", "%", "!%", "_", "!_")
 
+// countStaged counts without the plans where the condition does not need them.
+func countStaged(where string) string {
+	if !strings.Contains(where, "p.") {
+		return "SELECT COUNT(*) FROM heads h WHERE " + where
+	}
+	return "SELECT COUNT(*)" + stagedFrom + where
+}
+
 const stagedFrom = " FROM heads h LEFT JOIN plans p ON p.schedule = h.schedule AND p.target = h.target AND p.kind = h.kind AND p.key = h.key WHERE "
 
 // ListStaged implements store.Approvals.
@@ -364,7 +372,7 @@ func (s *Store) ListStaged(ctx context.Context, f store.StagedFilter) (store.Sta
 	}
 	var out store.StagedList
 	where, args := waiting(f)
-	if err := s.query(ctx, "count staged records", func(r *sql.Rows) error { return r.Scan(&out.Total) }, "SELECT COUNT(*)"+stagedFrom+where, args...); err != nil {
+	if err := s.query(ctx, "count staged records", func(r *sql.Rows) error { return r.Scan(&out.Total) }, countStaged(where), args...); err != nil {
 		return out, err
 	}
 	if err := s.query(ctx, "snapshot", func(r *sql.Rows) error { return r.Scan(&out.Snapshot) }, "SELECT n FROM counters WHERE name = ?", "version/"+f.Schedule); err != nil {
