@@ -102,3 +102,27 @@ func TestASubscriptionHasTheSameAssetsInBothAPIsAndLanguages(t *testing.T) {
 	require.ErrorAs(t, wrong.Authenticate(context.Background()), &e)
 	require.Equal(t, qualys.KindUnauthorized, e.Kind())
 }
+
+func TestAClientLogsInWithItsIDAndSecret(t *testing.T) {
+	t.Parallel()
+	for _, form := range []sim.Choice{sim.TokenBare, sim.TokenJSON} {
+		s, err := sim.New(sim.Options{Estate: estate.Options{Assets: 10, Seed: 7}, ClientToken: form})
+		require.NoError(t, err)
+		for _, auth := range []string{qualys.AuthOAuth, qualys.AuthOIDC} {
+			cfg := qualys.Config{Name: "corp", GatewayURL: "https://gateway.example", Auth: auth, ClientID: sim.DefaultClientID, ClientSecret: sim.DefaultClientSecret, Transport: handler{s.Handler()}}
+			c, err := qualys.New(cfg)
+			require.NoError(t, err)
+			require.Len(t, all(t, c, qualys.Query{}), 10)
+			cfg.ClientSecret = "hunter2"
+			c, err = qualys.New(cfg)
+			require.NoError(t, err)
+			err = c.Authenticate(t.Context())
+			var e *qualys.Error
+			require.ErrorAs(t, err, &e)
+			require.Equal(t, qualys.KindUnauthorized, e.Kind())
+			require.NotContains(t, err.Error(), "hunter2")
+		}
+	}
+	_, err := qualys.New(qualys.Config{Name: "corp", GatewayURL: "https://gateway.example", Auth: qualys.AuthOIDC, ClientID: "x"})
+	require.ErrorContains(t, err, "has no client id or secret")
+}

@@ -3,6 +3,7 @@ package qualys
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -74,13 +75,35 @@ func (c *Client) bearer(ctx context.Context, stale string) (string, error) {
 	return value, nil
 }
 
-func (c *Client) login(ctx context.Context) (string, error) {
-	form := url.Values{"username": {c.cfg.Username}, "password": {c.cfg.Password}, "token": {"true"}, "permissions": {"true"}}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.cfg.GatewayURL+"/auth", strings.NewReader(form.Encode()))
+// loginRequest asks for a token.
+//
+// Qualys OAuth guide, "generate authentication token": POST /auth/oauth or
+// /auth/oidc with clientId and clientSecret as request headers.
+func (c *Client) loginRequest(ctx context.Context) (*http.Request, error) {
+	path, form := "/auth", url.Values{}
+	client := c.cfg.Auth == AuthOAuth || c.cfg.Auth == AuthOIDC
+	if client {
+		path += "/" + c.cfg.Auth
+	} else {
+		form = url.Values{"username": {c.cfg.Username}, "password": {c.cfg.Password}, "token": {"true"}, "permissions": {"true"}}
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.cfg.GatewayURL+path, strings.NewReader(form.Encode()))
 	if err != nil {
-		return "", fmt.Errorf("qualys: log in: %w", err)
+		return nil, fmt.Errorf("qualys: log in: %w", err)
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	if client {
+		req.Header.Set("clientId", c.cfg.ClientID)
+		req.Header.Set("clientSecret", c.cfg.ClientSecret)
+	}
+	return req, nil
+}
+
+func (c *Client) login(ctx context.Context) (string, error) {
+	req, err := c.loginRequest(ctx)
+	if err != nil {
+		return "", err
+	}
 	res, err := c.http.Do(req)
 	if err != nil {
 		return "", c.failed("log in", err)
@@ -93,11 +116,24 @@ func (c *Client) login(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", c.failed("log in", err)
 	}
-	value := strings.Trim(strings.TrimSpace(string(raw)), `"`)
+	value := tokenOf(raw)
 	if strings.Count(value, ".") != 2 || strings.ContainsAny(value, " \r\n\t<>{}") {
 		return "", &Error{Op: "log in", Status: res.StatusCode, Message: "the answer is not a token; is the gateway URL right?", kind: KindUnavailable}
 	}
 	return value, nil
+}
+
+// tokenOf reads a token: bare, quoted, or in an object.
+func tokenOf(raw []byte) string {
+	text := strings.TrimSpace(string(raw))
+	var object struct {
+		AccessToken string `json:"access_token"`
+		Token       string `json:"token"`
+	}
+	if strings.HasPrefix(text, "{") && json.Unmarshal(raw, &object) == nil {
+		text = cmp.Or(object.AccessToken, object.Token)
+	}
+	return strings.Trim(text, `"`)
 }
 
 // call makes one call with a token. A refused token is replaced once and the

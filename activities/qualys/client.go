@@ -33,12 +33,17 @@ type Config struct {
 	Name       string // connection, for messages
 	APIURL     string
 	GatewayURL string
-	Username   string
-	Password   string
-	PageSize   int           // default 300
-	Timeout    time.Duration // of a call, default 300 s
-	Transport  http.RoundTripper
-	Now        func() time.Time
+	// Auth is how to log in: "" or AuthPassword by user name and password,
+	// AuthOAuth and AuthOIDC by a client of the subscription or of a user.
+	Auth         string
+	Username     string
+	Password     string
+	ClientID     string
+	ClientSecret string
+	PageSize     int           // default 300
+	Timeout      time.Duration // of a call, default 300 s
+	Transport    http.RoundTripper
+	Now          func() time.Time
 }
 
 // Client calls one Qualys subscription. It is safe for concurrent use.
@@ -62,8 +67,8 @@ func New(cfg Config) (*Client, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	if cfg.Username == "" || cfg.Password == "" {
-		return nil, fmt.Errorf("qualys: connection %s has no user name or password", cfg.Name)
+	if err := cfg.checkAuth(); err != nil {
+		return nil, fmt.Errorf("qualys: connection %s %w", cfg.Name, err)
 	}
 	if u, err := url.Parse(cfg.GatewayURL); err != nil || u.Host == "" {
 		return nil, fmt.Errorf("qualys: connection %s has no gateway URL", cfg.Name)
@@ -77,6 +82,29 @@ func New(cfg Config) (*Client, error) {
 		},
 	}}
 	return c, nil
+}
+
+// Ways to log in.
+const (
+	AuthPassword = "password"
+	AuthOAuth    = "oauth" // a client of the subscription
+	AuthOIDC     = "oidc"  // a client of a user
+)
+
+func (c *Config) checkAuth() error {
+	switch c.Auth {
+	case "", AuthPassword:
+		if c.Username == "" || c.Password == "" {
+			return errors.New("has no user name or password")
+		}
+	case AuthOAuth, AuthOIDC:
+		if c.ClientID == "" || c.ClientSecret == "" {
+			return errors.New("has no client id or secret")
+		}
+	default:
+		return fmt.Errorf("has the unknown auth type %q", c.Auth)
+	}
+	return nil
 }
 
 // Query selects assets. Times are sent to the second, in UTC.

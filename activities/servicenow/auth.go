@@ -23,10 +23,16 @@ type flight struct {
 }
 
 // authorize sets the Authorization header and returns the token used, which is
-// empty for basic authentication.
+// empty where none is.
 func (c *Client) authorize(ctx context.Context, req *http.Request) (string, error) {
-	if c.cfg.Auth.Type == AuthBasic {
+	switch c.cfg.Auth.Type {
+	case AuthBasic:
 		req.SetBasicAuth(c.cfg.Auth.Username, c.cfg.Auth.Password)
+		return "", nil
+	case AuthAPIKey:
+		req.Header.Set("x-sn-apikey", c.cfg.Auth.APIKey)
+		return "", nil
+	case AuthMutualTLS:
 		return "", nil
 	}
 	token, err := c.bearer(ctx)
@@ -96,16 +102,27 @@ const defaultLife = 5 * time.Minute
 // answers with the same one, so a larger reserve would bring nothing.
 //
 // OAuth API: POST /oauth_token.do, form-encoded, grant_type client_credentials
-// or password; the answer has access_token and expires_in (seconds, by default
+// password or JWT bearer; the answer has access_token and expires_in (seconds, by default
 // 1800). A refusal is 401 {"error":"server_error","error_description":…}. No
 // refresh token is used: the credentials are at hand and do not end.
 func (c *Client) login(ctx context.Context) (string, time.Duration, error) {
 	a := c.cfg.Auth
 	form := url.Values{"grant_type": {"client_credentials"}, "client_id": {a.ClientID}, "client_secret": {a.ClientSecret}}
-	if a.Type == AuthPassword {
+	switch a.Type {
+	case AuthPassword:
 		form.Set("grant_type", "password")
 		form.Set("username", a.Username)
 		form.Set("password", a.Password)
+	case AuthJWTBearer:
+		assertion, err := c.assertion()
+		if err != nil {
+			return "", 0, err
+		}
+		form.Set("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer")
+		form.Set("assertion", assertion)
+		if a.ClientSecret == "" {
+			form.Del("client_secret")
+		}
 	}
 	r := request{op: "log in"}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.cfg.URL+"/oauth_token.do", strings.NewReader(form.Encode()))
@@ -157,7 +174,7 @@ func (c *Client) redact(s string) string {
 	token, stale := c.token, c.stale
 	c.mu.Unlock()
 	return transport.Redact(s, []string{
-		a.Password, a.ClientSecret, token, stale,
+		a.Password, a.ClientSecret, a.APIKey, a.PrivateKey, token, stale,
 		base64.StdEncoding.EncodeToString([]byte(a.Username + ":" + a.Password)),
 	})
 }

@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/qbridge/qbridge/activities/transport"
 )
@@ -76,15 +77,51 @@ func fetch[T any](ctx context.Context, c *Client, r request) (T, Meta, error) {
 // call makes one call. A refused token is replaced once and the call replayed; a
 // second refusal is final, so that no account is locked. A refused login is not
 // repeated.
+//
+// A call that changes nothing is made again after a moment when the instance was
+// unavailable: among the many calls of a page one that fails would else mean to
+// begin the page again, after a growing pause.
 func (c *Client) call(ctx context.Context, r request, read func(io.Reader, Meta) error) (Meta, error) {
 	start := c.cfg.Now()
+	meta, err := c.replayed(ctx, r, read)
+	for pause, left := retryPause, c.cfg.Retries; left > 0 && !r.writes && passing(err); pause, left = 4*pause, left-1 {
+		if !rest(ctx, pause) {
+			break
+		}
+		meta, err = c.replayed(ctx, r, read)
+	}
+	meta.Duration = c.cfg.Now().Sub(start)
+	return meta, err
+}
+
+// retryPause is the first pause before a call is made again.
+const retryPause = 200 * time.Millisecond
+
+// passing says whether an error is of the kind that may be over in a moment.
+func passing(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.kind == KindUnavailable && e.RetryAfter == 0 && e.Code != CodeHibernating
+}
+
+func rest(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// replayed makes one call, once more where the token was refused.
+func (c *Client) replayed(ctx context.Context, r request, read func(io.Reader, Meta) error) (Meta, error) {
 	meta, token, err := c.once(ctx, r, read)
 	var e *Error
 	if token != "" && errors.As(err, &e) && e.kind == KindUnauthorized {
 		c.drop(token)
 		meta, _, err = c.once(ctx, r, read)
 	}
-	meta.Duration = c.cfg.Now().Sub(start)
 	return meta, err
 }
 

@@ -29,6 +29,9 @@ const (
 	AuthBasic             = "basic"
 	AuthClientCredentials = "oauth-client-credentials"
 	AuthPassword          = "oauth-password"
+	AuthJWTBearer         = "oauth-jwt-bearer"
+	AuthAPIKey            = "api-key"
+	AuthMutualTLS         = "mutual-tls" // the transport holds the certificate
 )
 
 // Auth are the credentials of a connection.
@@ -36,6 +39,10 @@ type Auth struct {
 	Type                   string
 	Username, Password     string
 	ClientID, ClientSecret string
+	// PrivateKey signs the assertions of AuthJWTBearer (RSA, PEM), KeyID names it to
+	// the instance; their subject is Username.
+	PrivateKey, KeyID string
+	APIKey            string
 }
 
 // Defaults of Config.
@@ -52,8 +59,11 @@ type Config struct {
 	DiscoverySource string        // a choice of cmdb_ci.discovery_source; needed by IRE calls only
 	Timeout         time.Duration // of a call, default 120 s
 	MaxAnswer       int64         // bytes of an answer, decoded; default 64 MiB
-	Transport       http.RoundTripper
-	Now             func() time.Time
+	// Retries is how often a call that changes nothing is made again at once when
+	// the instance is unavailable; the caller tries again later, and everything.
+	Retries   int
+	Transport http.RoundTripper
+	Now       func() time.Time
 }
 
 // Client calls one instance. It is safe for concurrent use.
@@ -112,6 +122,19 @@ func checkAuth(a Auth) error {
 			return errors.New("has no user name or password")
 		}
 	case AuthClientCredentials:
+	case AuthJWTBearer:
+		if a.Username == "" || a.ClientID == "" {
+			return errors.New("has no user name or client id")
+		}
+		_, err := signingKey(a.PrivateKey)
+		return err
+	case AuthAPIKey:
+		if a.APIKey == "" {
+			return errors.New("has no API key")
+		}
+		return nil
+	case AuthMutualTLS:
+		return nil
 	default:
 		return fmt.Errorf("has the unknown auth type %q", a.Type)
 	}

@@ -39,6 +39,8 @@ type Options struct {
 	AllowedHosts  []string
 	Proxy         string
 	CAFile        string   // further certificate authorities, PEM
+	Certificate   string   // client certificate, PEM, with Key
+	Key           string   // PEM
 	Secrets       []string // removed from every error
 	MaxBody       int64
 	HeaderTimeout time.Duration
@@ -131,6 +133,13 @@ func network(o Options) (*http.Transport, error) {
 			return nil, errors.New("transport: the proxy is not a URL such as http://proxy:3128")
 		}
 		t.Proxy = http.ProxyURL(u)
+	}
+	if o.Certificate != "" {
+		cert, err := tls.X509KeyPair([]byte(o.Certificate), []byte(o.Key))
+		if err != nil {
+			return nil, errors.New("transport: the client certificate and its key are not a pair in PEM")
+		}
+		t.TLSClientConfig.Certificates = []tls.Certificate{cert}
 	}
 	if o.CAFile != "" {
 		pem, err := os.ReadFile(o.CAFile)

@@ -52,10 +52,20 @@ type Qualys struct {
 	Timeout    Duration   `yaml:"timeout,omitzero" json:"timeout,omitzero"`    // per call, default 300s
 }
 
+// Auth types of a Qualys subscription.
+const (
+	QualysPassword = "password"
+	QualysOAuth    = "oauth" // a client of the subscription
+	QualysOIDC     = "oidc"  // a client of a user
+)
+
 // QualysAuth holds secret references.
 type QualysAuth struct {
-	Username Secret `yaml:"username" json:"username"`
-	Password Secret `yaml:"password" json:"password"`
+	Type         string `yaml:"type,omitzero" json:"type,omitempty"` // password (default) | oauth | oidc
+	Username     Secret `yaml:"username,omitzero" json:"username,omitempty"`
+	Password     Secret `yaml:"password,omitzero" json:"password,omitempty"`
+	ClientID     Secret `yaml:"clientId,omitzero" json:"clientId,omitempty"`
+	ClientSecret Secret `yaml:"clientSecret,omitzero" json:"clientSecret,omitempty"`
 }
 
 // ServiceNow is one instance.
@@ -86,6 +96,9 @@ const (
 	AuthBasic             = "basic"
 	AuthClientCredentials = "oauth-client-credentials"
 	AuthPassword          = "oauth-password"
+	AuthJWTBearer         = "oauth-jwt-bearer"
+	AuthAPIKey            = "api-key"
+	AuthMutualTLS         = "mutual-tls"
 )
 
 // ServiceNowAuth holds secret references.
@@ -95,6 +108,14 @@ type ServiceNowAuth struct {
 	Password     Secret `yaml:"password,omitzero" json:"password,omitempty"`
 	ClientID     Secret `yaml:"clientId,omitzero" json:"clientId,omitempty"`
 	ClientSecret Secret `yaml:"clientSecret,omitzero" json:"clientSecret,omitempty"`
+	// PrivateKey signs the assertions of oauth-jwt-bearer; KeyID names it.
+	PrivateKey Secret `yaml:"privateKey,omitzero" json:"privateKey,omitempty"` // RSA, PEM
+	KeyID      string `yaml:"keyId,omitzero" json:"keyId,omitempty"`
+	APIKey     Secret `yaml:"apiKey,omitzero" json:"apiKey,omitempty"`
+	// Certificate and Key are the client's for mutual-tls, or beside any other type
+	// where a gateway asks for them.
+	Certificate Secret `yaml:"certificate,omitzero" json:"certificate,omitempty"` // PEM
+	Key         Secret `yaml:"key,omitzero" json:"key,omitempty"`                 // PEM
 }
 
 // Secret is a reference to a secret: "${env:QBRIDGE_SECRET_NAME}" or

@@ -176,8 +176,7 @@ func (v *validator) connections() {
 			v.url(place+".apiUrl", q.APIURL)
 			v.url(place+".gatewayUrl", q.GatewayURL)
 		}
-		v.secret(place+".auth.username", q.Auth.Username, true)
-		v.secret(place+".auth.password", q.Auth.Password, true)
+		v.qualysAuth(place+".auth", &q)
 		most := 300
 		if q.API == APIAM {
 			most = 1000
@@ -190,19 +189,48 @@ func (v *validator) connections() {
 		v.name(place, s.Name, seen)
 		v.check(s.URL != "", place+".url", "is missing", "write https://<instance>.service-now.com")
 		v.url(place+".url", s.URL)
-		types := []string{AuthBasic, AuthClientCredentials, AuthPassword}
-		v.oneOf(place+".auth.type", s.Auth.Type, types...)
-		known := slices.Contains(types, s.Auth.Type) // else one mistake would be many messages
-		user, client := known && s.Auth.Type != AuthClientCredentials, known && s.Auth.Type != AuthBasic
-		v.secret(place+".auth.username", s.Auth.Username, user)
-		v.secret(place+".auth.password", s.Auth.Password, user)
-		v.secret(place+".auth.clientId", s.Auth.ClientID, client)
-		v.secret(place+".auth.clientSecret", s.Auth.ClientSecret, client)
+		v.serviceNowAuth(place+".auth", &s.Auth)
 		v.check(s.Lanes >= 1 && s.Lanes <= 16, place+".lanes", fmt.Sprintf("%d is out of range", s.Lanes), "write a number from 1 to 16")
 		v.tables(place+".tables", s.Tables)
 		v.check(s.PayloadItems >= 10 && s.PayloadItems <= 1000, place+".payloadItems", fmt.Sprintf("%d is out of range", s.PayloadItems), "write a number from 10 to 1000")
 		v.check(s.PayloadBytes >= 64<<10 && s.PayloadBytes <= 10<<20, place+".payloadBytes", fmt.Sprintf("%d is out of range", s.PayloadBytes), "write a number from 65536 to 10485760")
 	}
+}
+
+// qualysAuth checks that what a way to log in needs is there, and nothing else.
+func (v *validator) qualysAuth(place string, q *Qualys) {
+	kind := orDefault(q.Auth.Type, QualysPassword)
+	types := []string{QualysPassword, QualysOAuth, QualysOIDC}
+	v.oneOf(place+".type", kind, types...)
+	v.check(q.API != APIAM || kind == QualysPassword, place+".type", "is not known to the Asset Management & Tagging API", "use password")
+	client := kind == QualysOAuth || kind == QualysOIDC
+	v.credential(place+".username", q.Auth.Username, kind == QualysPassword)
+	v.credential(place+".password", q.Auth.Password, kind == QualysPassword)
+	v.credential(place+".clientId", q.Auth.ClientID, client)
+	v.credential(place+".clientSecret", q.Auth.ClientSecret, client)
+}
+
+func (v *validator) serviceNowAuth(place string, a *ServiceNowAuth) {
+	types := []string{AuthBasic, AuthClientCredentials, AuthPassword, AuthJWTBearer, AuthAPIKey, AuthMutualTLS}
+	v.oneOf(place+".type", a.Type, types...)
+	if !slices.Contains(types, a.Type) {
+		return // one mistake would be many messages
+	}
+	is := func(kinds ...string) bool { return slices.Contains(kinds, a.Type) }
+	v.credential(place+".username", a.Username, is(AuthBasic, AuthPassword, AuthJWTBearer))
+	v.credential(place+".password", a.Password, is(AuthBasic, AuthPassword))
+	v.credential(place+".clientId", a.ClientID, is(AuthClientCredentials, AuthPassword, AuthJWTBearer))
+	v.secret(place+".clientSecret", a.ClientSecret, is(AuthClientCredentials, AuthPassword))
+	v.credential(place+".privateKey", a.PrivateKey, is(AuthJWTBearer))
+	v.credential(place+".apiKey", a.APIKey, is(AuthAPIKey))
+	v.secret(place+".certificate", a.Certificate, is(AuthMutualTLS))
+	v.secret(place+".key", a.Key, is(AuthMutualTLS) || a.Certificate != "")
+}
+
+// credential checks a secret that is either needed or has no meaning.
+func (v *validator) credential(place string, s Secret, needed bool) {
+	v.secret(place, s, needed)
+	v.check(needed || s == "", place, "has no meaning for this type", "remove it, or choose another type")
 }
 
 // tableShape is the name of a table in ServiceNow.

@@ -97,10 +97,13 @@ func (v *vendors) source(q domainconfig.Qualys) (*activities.Source, error) {
 	} else if err := errors.Join(v.expand(&c.APIURL, q.APIURL), v.expand(&c.GatewayURL, q.GatewayURL)); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(v.secret(&c.Username, q.Auth.Username), v.secret(&c.Password, q.Auth.Password)); err != nil {
+	c.Auth = q.Auth.Type
+	if err := errors.Join(v.secret(&c.Username, q.Auth.Username), v.secret(&c.Password, q.Auth.Password),
+		v.secret(&c.ClientID, q.Auth.ClientID), v.secret(&c.ClientSecret, q.Auth.ClientSecret)); err != nil {
 		return nil, err
 	}
-	t, err := v.transport(q.Name, q.Proxy, q.CAFile, time.Duration(q.Timeout), qualysCalls, c.Password)
+	t, err := v.transport(transport.Options{Name: q.Name, Proxy: q.Proxy, CAFile: q.CAFile, Timeout: time.Duration(q.Timeout), Concurrency: qualysCalls,
+		Secrets: []string{c.Password, c.ClientSecret}})
 	if err != nil {
 		return nil, err
 	}
@@ -128,14 +131,18 @@ func (v *vendors) targetOf(s domainconfig.ServiceNow) (*activities.Target, error
 	if t, ok := v.targets[key]; ok {
 		return t, nil
 	}
-	c := servicenow.Config{Name: s.Name, DiscoverySource: s.DiscoverySource, Timeout: time.Duration(s.Timeout), Now: time.Now}
-	c.Auth.Type = s.Auth.Type
+	c := servicenow.Config{Name: s.Name, DiscoverySource: s.DiscoverySource, Timeout: time.Duration(s.Timeout), Retries: readRetries, Now: time.Now}
+	c.Auth.Type, c.Auth.KeyID = s.Auth.Type, s.Auth.KeyID
+	var certificate, clientKey string
 	if err := errors.Join(v.expand(&c.URL, s.URL),
 		v.secret(&c.Auth.Username, s.Auth.Username), v.secret(&c.Auth.Password, s.Auth.Password),
-		v.secret(&c.Auth.ClientID, s.Auth.ClientID), v.secret(&c.Auth.ClientSecret, s.Auth.ClientSecret)); err != nil {
+		v.secret(&c.Auth.ClientID, s.Auth.ClientID), v.secret(&c.Auth.ClientSecret, s.Auth.ClientSecret),
+		v.secret(&c.Auth.PrivateKey, s.Auth.PrivateKey), v.secret(&c.Auth.APIKey, s.Auth.APIKey),
+		v.secret(&certificate, s.Auth.Certificate), v.secret(&clientKey, s.Auth.Key)); err != nil {
 		return nil, err
 	}
-	t, err := v.transport(s.Name, s.Proxy, s.CAFile, time.Duration(s.Timeout), serviceNowCalls, c.Auth.Password, c.Auth.ClientSecret)
+	t, err := v.transport(transport.Options{Name: s.Name, Proxy: s.Proxy, CAFile: s.CAFile, Timeout: time.Duration(s.Timeout), Concurrency: serviceNowCalls,
+		Certificate: certificate, Key: clientKey, Secrets: []string{c.Auth.Password, c.Auth.ClientSecret, c.Auth.APIKey, c.Auth.PrivateKey, clientKey}})
 	if err != nil {
 		return nil, err
 	}
@@ -151,6 +158,9 @@ func (v *vendors) targetOf(s domainconfig.ServiceNow) (*activities.Target, error
 	return v.targets[key], nil
 }
 
+// readRetries is how often a read is made again at once.
+const readRetries = 3
+
 // Calls of a connection at a time: Qualys' standard tier allows two; a
 // ServiceNow node serves four integration requests side by side.
 const (
@@ -158,13 +168,11 @@ const (
 	serviceNowCalls = 8
 )
 
-func (v *vendors) transport(name, proxy, caFile string, timeout time.Duration, calls int, secrets ...string) (*transport.Transport, error) {
-	t, err := transport.New(transport.Options{
-		Name: name, AllowedHosts: append(slices.Clone(vendorDomains), v.cfg.AllowedHosts...), Proxy: proxy, CAFile: caFile,
-		Secrets: secrets, Timeout: timeout, Concurrency: calls, Observe: v.metrics.Observe(name), Now: time.Now,
-	})
+func (v *vendors) transport(o transport.Options) (*transport.Transport, error) {
+	o.AllowedHosts, o.Observe, o.Now = append(slices.Clone(vendorDomains), v.cfg.AllowedHosts...), v.metrics.Observe(o.Name), time.Now
+	t, err := transport.New(o)
 	if err != nil {
-		return nil, &activities.UserError{Message: fmt.Sprintf("connection %s: %v", name, err)}
+		return nil, &activities.UserError{Message: fmt.Sprintf("connection %s: %v", o.Name, err)}
 	}
 	return t, nil
 }
