@@ -18,6 +18,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
@@ -46,6 +47,10 @@ const (
 
 // ID returns the Temporal schedule id of a schedule.
 func ID(name string) string { return prefix + name }
+
+// Name returns the name of a schedule by its Temporal id; ok is false for those
+// that are not ours.
+func Name(id string) (name string, ok bool) { return strings.CutPrefix(id, prefix) }
 
 // Desired returns the Temporal schedule of a configuration's schedule; ok is
 // false for manual ones. The error is that of a calendar which Validate refuses.

@@ -61,6 +61,9 @@ func (p Printer) JSON(v any) error {
 	return enc.Encode(v)
 }
 
+// Rows prints a table.
+func (p Printer) Rows(header []string, rows [][]string) { p.table(header, rows) }
+
 // table prints rows under a header.
 func (p Printer) table(header []string, rows [][]string) {
 	tw := tabwriter.NewWriter(p.w, 0, 4, 2, ' ', 0)

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
@@ -26,6 +27,8 @@ type Client struct {
 	Schedules map[string]*client.Schedule
 	// Writes lists every call that writes: "create qbridge/servers", …
 	Writes []string
+	// Next are the times to come of every schedule.
+	Next []time.Time
 	// Err, when set, is what every call answers.
 	Err error
 }
@@ -134,7 +137,27 @@ func (h *handle) Describe(context.Context) (*client.ScheduleDescription, error) 
 	if s == nil {
 		return nil, serviceerror.NewNotFound("schedule not found")
 	}
-	return &client.ScheduleDescription{Schedule: *s}, nil
+	return &client.ScheduleDescription{Schedule: *s, Info: client.ScheduleInfo{NextActionTimes: h.c.Next}}, nil
+}
+
+func (h *handle) Trigger(context.Context, client.ScheduleTriggerOptions) error {
+	return h.act("trigger")
+}
+
+func (h *handle) Backfill(_ context.Context, o client.ScheduleBackfillOptions) error {
+	verb := "backfill"
+	for _, b := range o.Backfill {
+		verb += fmt.Sprintf(" %s–%s", b.Start.UTC().Format(time.RFC3339), b.End.UTC().Format(time.RFC3339))
+	}
+	return h.act(verb)
+}
+
+func (h *handle) act(verb string) error {
+	if h.c.Schedules[h.id] == nil {
+		return serviceerror.NewNotFound("schedule not found")
+	}
+	h.c.Writes = append(h.c.Writes, verb+" "+h.id)
+	return h.c.Err
 }
 
 func (h *handle) Update(ctx context.Context, o client.ScheduleUpdateOptions) error {
