@@ -83,8 +83,21 @@ func (c *rowChange) identity() string {
 	return strings.ToLower(strings.Join(parts, "\x00"))
 }
 
-// writeTable writes the rows of one table.
+// writeTable writes the rows of one table. Where nobody can say what was written,
+// it looks again.
 func (w *pageWriter) writeTable(ctx context.Context, table string, changes []rowChange, out map[string]rowResult) error {
+	for try := 0; ; try++ {
+		err := w.tryTable(ctx, table, changes, out)
+		if err == nil || !passing(err) || try+1 == passingTries {
+			return err
+		}
+		if perr := pause(ctx, lockPause(try)); perr != nil {
+			return err
+		}
+	}
+}
+
+func (w *pageWriter) tryTable(ctx context.Context, table string, changes []rowChange, out map[string]rowResult) error {
 	there, err := w.existingRows(ctx, table, changes)
 	var refused *servicenow.Error
 	if errors.As(err, &refused) && (refused.Kind() == servicenow.KindInvalidRequest || refused.Kind() == servicenow.KindForbidden) {

@@ -89,7 +89,7 @@ func (w *pageWriter) send(ctx context.Context, p *payload.Payload) error {
 	defer cancel()
 	unnamed, inserted := w.unnamedOf(p), map[string]bool{} // sent without their names first
 	for try := 0; ; try++ {
-		answer, err := w.announced(gctx, p.WithoutNames(unnamed))
+		answer, err := w.delivered(ctx, gctx, p.WithoutNames(unnamed))
 		if err != nil {
 			return w.rejected(ctx, p, err)
 		}
@@ -162,6 +162,40 @@ func (w *pageWriter) named(results []payload.Result, unnamed map[string]bool) ma
 		}
 	}
 	return out
+}
+
+// passingTries is how often a call is made in one attempt while the target fails
+// as it does for a moment.
+const passingTries = 3
+
+// passing says whether a failure may be over in a moment. One that the target
+// names a time for, or that comes from the size of the call, is not.
+func passing(err error) bool {
+	var e *servicenow.Error
+	if !errors.As(err, &e) || e.RetryAfter > 0 {
+		return false
+	}
+	switch e.Code {
+	case servicenow.CodeCancelled, servicenow.CodeTimeout, servicenow.CodeHibernating, servicenow.CodeAnswerSize:
+		return false
+	}
+	return e.Kind() == servicenow.KindUnavailable || e.Kind() == servicenow.KindUnknownOutcome
+}
+
+// delivered announces and posts a payload, again after a moment where nobody could
+// answer: to leave that to another attempt would mean to begin the page again,
+// after a growing pause. What an unanswered post may have written is known by its
+// announcement.
+func (w *pageWriter) delivered(ctx, gctx context.Context, p *payload.Payload) (*payload.Answer, error) {
+	for try := 0; ; try++ {
+		answer, err := w.announced(gctx, p)
+		if err == nil || !passing(err) || try+1 == passingTries {
+			return answer, err
+		}
+		if perr := pause(ctx, lockPause(try)); perr != nil {
+			return nil, err
+		}
+	}
 }
 
 // announcedFor is how long an announcement is good for. A worker that was held

@@ -78,13 +78,13 @@ func fetch[T any](ctx context.Context, c *Client, r request) (T, Meta, error) {
 // second refusal is final, so that no account is locked. A refused login is not
 // repeated.
 //
-// A call that changes nothing is made again after a moment when the instance was
-// unavailable: among the many calls of a page one that fails would else mean to
-// begin the page again, after a growing pause.
+// A call that the instance was not there to process is made again after a moment:
+// among the many calls of a page one that fails would else mean to begin the page
+// again, after a growing pause.
 func (c *Client) call(ctx context.Context, r request, read func(io.Reader, Meta) error) (Meta, error) {
 	start := c.cfg.Now()
 	meta, err := c.replayed(ctx, r, read)
-	for pause, left := retryPause, c.cfg.Retries; left > 0 && !r.writes && passing(err); pause, left = 4*pause, left-1 {
+	for pause, left := retryPause, c.cfg.Retries; left > 0 && passing(err); pause, left = 4*pause, left-1 {
 		if !rest(ctx, pause) {
 			break
 		}

@@ -59,8 +59,8 @@ type Config struct {
 	DiscoverySource string        // a choice of cmdb_ci.discovery_source; needed by IRE calls only
 	Timeout         time.Duration // of a call, default 120 s
 	MaxAnswer       int64         // bytes of an answer, decoded; default 64 MiB
-	// Retries is how often a call that changes nothing is made again at once when
-	// the instance is unavailable; the caller tries again later, and everything.
+	// Retries is how often a call is made again at once when the instance was not
+	// there to process it; the caller tries again later, and everything.
 	Retries   int
 	Transport http.RoundTripper
 	Now       func() time.Time

@@ -124,7 +124,7 @@ func kind(err error) servicenow.Kind {
 	return e.Kind()
 }
 
-func TestAReadIsMadeAgainAtOnceAndAWriteIsNot(t *testing.T) {
+func TestACallThatWasNotProcessedIsMadeAgainAtOnce(t *testing.T) {
 	t.Parallel()
 	down := jsonAnswer(503, `{"error":{"message":"down"}}`)
 	again := func(cfg *servicenow.Config) { cfg.Retries = 2 }
@@ -136,8 +136,16 @@ func TestAReadIsMadeAgainAtOnceAndAWriteIsNot(t *testing.T) {
 	require.Equal(t, servicenow.KindUnavailable, kind(basic(t, in.URL, again).Authenticate(t.Context())))
 	require.Len(t, in.requests(), 3)
 
-	in = newInstance(t, down, users)
-	_, _, err := basic(t, in.URL, again).CreateRow(t.Context(), "core_company", map[string]string{"name": "x"})
-	require.Error(t, err)
+	created := jsonAnswer(201, `{"result":{"sys_id":"0123456789abcdef0123456789abcdef"}}`)
+	write := func(in *instance) error {
+		_, _, err := basic(t, in.URL, again).CreateRow(t.Context(), "core_company", map[string]string{"name": "x"})
+		return err
+	}
+	in = newInstance(t, jsonAnswer(425, `{"error":{"message":"too early"}}`), created)
+	require.NoError(t, write(in))
+	require.Len(t, in.requests(), 2)
+
+	in = newInstance(t, jsonAnswer(500, `{"error":{"message":"broken"}}`), created)
+	require.Equal(t, servicenow.KindUnknownOutcome, kind(write(in)), "it may have been processed: the caller has to look")
 	require.Len(t, in.requests(), 1)
 }

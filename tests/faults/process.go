@@ -179,7 +179,7 @@ func (v *vendors) make(cfg *config.Config) {
 	st, err := transport.New(transport.Options{Name: s.Name, Base: v.p, Concurrency: serviceNowCalls, Secrets: []string{password}})
 	w.check(err)
 	sc, err := servicenow.New(servicenow.Config{
-		Name: s.Name, URL: "http://" + serviceNowHost, DiscoverySource: s.DiscoverySource, Transport: v.p.gate(v.p.bug.serviceNow(st)),
+		Name: s.Name, URL: "http://" + serviceNowHost, DiscoverySource: s.DiscoverySource, Retries: 3, Transport: v.p.gate(v.p.bug.serviceNow(st)),
 		Auth: servicenow.Auth{Type: servicenow.AuthPassword, Username: user, Password: password, ClientID: user, ClientSecret: password},
 	})
 	w.check(err)

@@ -192,6 +192,21 @@ func (s *store) anyOf(alternatives []condition, r *row, strict bool) bool {
 	return ignored == len(alternatives) && !strict
 }
 
+// listed says whether a value is in a list of values between commas, which is
+// not taken apart: it is asked of every row.
+func listed(list, value string) bool {
+	for {
+		v, rest, more := strings.Cut(list, ",")
+		if foldEqual(v, value) {
+			return true
+		}
+		if !more {
+			return false
+		}
+		list = rest
+	}
+}
+
 // holds evaluates one valid condition.
 func (s *store) holds(c condition, r *row) bool {
 	if sign, ok := c.besideID(r); ok {
@@ -218,7 +233,7 @@ func (s *store) holds(c condition, r *row) bool {
 	case "NOT LIKE", "!*", "DOES NOT CONTAIN":
 		return !strings.Contains(strings.ToLower(have), strings.ToLower(want))
 	case "IN", "NOT IN":
-		in := slices.ContainsFunc(strings.Split(want, ","), func(v string) bool { return foldEqual(v, have) })
+		in := listed(want, have)
 		return in == (c.op == "IN")
 	case "ISEMPTY", "EMPTYSTRING":
 		return have == ""

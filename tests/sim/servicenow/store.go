@@ -56,7 +56,7 @@ func newStore(now func() time.Time, salt uint64) (*store, error) {
 	}
 	for _, ref := range [][2]string{{"cmdb_serial_number", "cmdb_ci"}, {"cmdb_software_instance", "installed_on"},
 		{"cmdb_sam_sw_install", "installed_on"}, {"cmdb_key_value", "configuration_item"}, {"core_company", "name"},
-		{"cmdb_model", "name"}, {"sys_user", "user_name"}, {"cmdb_rel_type", "name"}} {
+		{"cmdb_model", "name"}, {"sys_user", "user_name"}, {"cmdb_rel_type", "name"}, {"cmdb_ci", "serial_number"}} {
 		s.indexOn(t[ref[0]], []string{ref[1]})
 	}
 	return s, nil
