@@ -365,6 +365,23 @@ func TestWhatRealTenantsSendIsUnderstood(t *testing.T) {
 	require.False(t, p.Results[0].Asset.Has(asset.SectionOpenPorts), "a null list says nothing about ports")
 }
 
+func TestBusinessInformationComesBack(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t)
+	g.search = answer(page(0, 3, `{"assetId":1,"businessInformation":{"company":"Example AG","department":"Retail","ownedBy":"j.doe","environment":"Production","managedBy":"it.ops","supportedBy":"helpdesk","supportGroup":"Windows L2","operationalStatus":"Operational"}}`,
+		`{"assetId":2,"businessInformation":null}`, `{"assetId":3,"businessInformation":"text"}`))
+	p, _, err := g.client(t).Search(context.Background(), qualys.Query{})
+	require.NoError(t, err)
+	require.Equal(t, asset.BusinessInformation{
+		Company: "Example AG", Department: "Retail", OwnedBy: "j.doe", Environment: "Production", ManagedBy: "it.ops", SupportedBy: "helpdesk", SupportGroup: "Windows L2",
+		OperationalStatus: "Operational",
+	}, p.Results[0].Asset.Business)
+	for _, r := range p.Results[1:] {
+		require.Nil(t, r.Err)
+		require.Zero(t, r.Asset.Business)
+	}
+}
+
 func TestCountAndGet(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t)

@@ -21,6 +21,11 @@ func (w *wireAsset) convert() *asset.Asset {
 			ThreadsPerCore: int64(w.Processor.ThreadsPerCore), CoresPerSocket: int64(w.Processor.CoresPerSocket), Multithreading: string(w.Processor.Multithreading),
 		},
 		Cloud: w.Cloud.convert(), LastLocation: w.LastLocation.convert(), AssignedLocation: w.Assigned.convert(),
+		Business: asset.BusinessInformation{
+			Company: string(w.Business.Company), Department: string(w.Business.Department), OwnedBy: string(w.Business.OwnedBy), Environment: string(w.Business.Environment),
+			ManagedBy: string(w.Business.ManagedBy), SupportedBy: string(w.Business.SupportedBy), SupportGroup: string(w.Business.SupportGroup),
+			OperationalStatus: string(w.Business.OperationalStatus),
+		},
 	}
 	w.lists(a)
 	for _, s := range w.present {

@@ -1,5 +1,7 @@
 package qualys
 
+import "encoding/json"
+
 // wireAsset is the asset as the CSAM API v2 sends it, as far as it is mapped.
 // Fields that are not named here are skipped.
 type wireAsset struct {
@@ -47,6 +49,7 @@ type wireAsset struct {
 	InventoryList listOf[wireInventory]
 	LastLocation  wireLocation
 	Assigned      wireLocation
+	Business      wireBusiness
 
 	present []string
 }
@@ -72,7 +75,30 @@ func (w *wireAsset) fields() []wireField {
 		{"openPortListData", &w.Ports, "openPorts"}, {"volumeListData", &w.Volumes, "volumes"},
 		{"serviceList", &w.Services, "services"}, {"userAccountListData", &w.Accounts, "userAccounts"}, {"tagList", &w.Tags, "tags"},
 		{"inventory", &w.Inventory, ""}, {"inventoryListData", &w.InventoryList, ""}, {"lastLocation", &w.LastLocation, ""}, {"assignedLocation", &w.Assigned, ""},
+		{"businessInformation", &w.Business, ""},
 	}
+}
+
+// wireBusiness is what a CMDB wrote into Qualys earlier. The member was seen as
+// null and as text too: then nothing is known.
+type wireBusiness struct {
+	Company, Department, OwnedBy, Environment, ManagedBy, SupportedBy, SupportGroup, OperationalStatus text
+}
+
+func (w *wireBusiness) UnmarshalJSON(b []byte) error {
+	if b[0] != '{' {
+		return nil
+	}
+	return json.Unmarshal(b, &struct {
+		Company           *text `json:"company"`
+		Department        *text `json:"department"`
+		OwnedBy           *text `json:"ownedBy"`
+		Environment       *text `json:"environment"`
+		ManagedBy         *text `json:"managedBy"`
+		SupportedBy       *text `json:"supportedBy"`
+		SupportGroup      *text `json:"supportGroup"`
+		OperationalStatus *text `json:"operationalStatus"`
+	}{&w.Company, &w.Department, &w.OwnedBy, &w.Environment, &w.ManagedBy, &w.SupportedBy, &w.SupportGroup, &w.OperationalStatus})
 }
 
 type wireLifecycle struct {

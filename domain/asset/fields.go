@@ -3,6 +3,7 @@ package asset
 import (
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -155,7 +156,18 @@ func cleanFields(m map[string]Getter) {
 	m["clean.osWidth"] = func(v *View) string { return v.Clean.OSWidth }
 	m["clean.ip"] = func(v *View) string { return v.Clean.IP }
 	m["clean.mac"] = func(v *View) string { return v.Clean.MAC }
-	m["clean.virtual"] = func(v *View) string { return strconv.FormatBool(v.Clean.Virtual) }
+	m["clean.virtual"] = func(v *View) string {
+		if !v.Clean.Virtual && !hardwareKnown(v) {
+			return "" // nothing was reported that could tell
+		}
+		return strconv.FormatBool(v.Clean.Virtual)
+	}
+}
+
+// hardwareKnown says whether anything was reported about the hardware.
+func hardwareKnown(v *View) bool {
+	category := strings.ToLower(v.Asset.Hardware.Category1)
+	return v.Clean.Manufacturer != "" || v.Clean.Model != "" || category != "" && category != "unidentified" && category != "unknown"
 }
 
 // lists is the registry of lists, built like fields.

@@ -179,6 +179,7 @@ var goldenHosts = []goldenCase{
 	of("a virtual machine without a known system is a computer", "cmdb_ci_computer", "computer-hardware", os(noOS, un), hw("Virtualized / Virtual Machine", "VMware", "VMware Virtual Platform")),
 	of("a Windows of unknown kind is a computer", "cmdb_ci_computer", "has-os", os("Windows / Unidentified", "Windows"), hw(noHW, "", un)),
 	of("a Mac of unknown kind is a computer", "cmdb_ci_computer", "has-os", os("Mac / Unidentified", "macOS"), hw(noHW, "", un)),
+	of("a mainframe known by its raw name is a computer", "cmdb_ci_computer", "has-os-name", raw("IBM z/OS 02.04.00")),
 
 	of("an embedded system alone is no computer", "cmdb_ci_unclassed_hardware", "has-name", os("Embedded / RTOS", "VxWorks"), hw(noHW, "", un)),
 	of("firmware alone is no computer", "cmdb_ci_unclassed_hardware", "has-name", os("Firmware / Controller", "iLO 5"), hw(noHW, "HPE", un)),

@@ -131,7 +131,7 @@ func (v *vendors) targetOf(s domainconfig.ServiceNow) (*activities.Target, error
 	if t, ok := v.targets[key]; ok {
 		return t, nil
 	}
-	c := servicenow.Config{Name: s.Name, DiscoverySource: s.DiscoverySource, Timeout: time.Duration(s.Timeout), Retries: readRetries, Now: time.Now}
+	c := servicenow.Config{Name: s.Name, DiscoverySource: s.DiscoverySource, Timeout: time.Duration(s.Timeout), Retries: retries, Now: time.Now}
 	c.Auth.Type, c.Auth.KeyID = s.Auth.Type, s.Auth.KeyID
 	var certificate, clientKey string
 	if err := errors.Join(v.expand(&c.URL, s.URL),
@@ -158,8 +158,8 @@ func (v *vendors) targetOf(s domainconfig.ServiceNow) (*activities.Target, error
 	return v.targets[key], nil
 }
 
-// readRetries is how often a read is made again at once.
-const readRetries = 3
+// retries is how often a call is made again at once.
+const retries = 3
 
 // Calls of a connection at a time: Qualys' standard tier allows two; a
 // ServiceNow node serves four integration requests side by side.
