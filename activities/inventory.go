@@ -99,6 +99,10 @@ func (a *Inventory) fetchPage(ctx context.Context, in contract.FetchPageInput) (
 	if catalogue(setup) && chosen.all() {
 		q.ExcludeFields, q.IncludeFields = nil, []string{softwareSection}
 	}
+	q.PageSize = src.Client.PageSize()
+	if plan.Sample > 0 {
+		q.PageSize = min(q.PageSize, int(plan.Sample))
+	}
 	answer, calls, err := search(ctx, src.Client, q)
 	if err != nil {
 		return contract.PageRef{}, err
@@ -159,7 +163,6 @@ const (
 // does not lead on is asked for again before the cursor counts as stuck; one that
 // is too large is halved.
 func search(ctx context.Context, c qualys.Reader, q qualys.Query) (*qualys.Page, int64, error) {
-	q.PageSize = c.PageSize()
 	stuck := 0
 	for n := int64(1); ; n++ {
 		answer, _, err := c.Search(ctx, q)

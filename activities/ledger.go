@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -14,6 +15,9 @@ import (
 	"github.com/qbridge/qbridge/domain/record"
 	"github.com/qbridge/qbridge/workflows/contract"
 )
+
+// maxSample bounds a trial run: it is one page.
+const maxSample = 300
 
 // claimSize is how many failed records of earlier runs one page retries.
 const claimSize = 300
@@ -48,7 +52,11 @@ func (l *Ledger) LedgerOpenRun(ctx context.Context, in contract.OpenRunInput) (c
 	if err != nil {
 		return contract.RunPlan{}, temporalError(err)
 	}
+	if in.Sample < 0 || in.Sample > maxSample {
+		return contract.RunPlan{}, temporalError(&UserError{Message: fmt.Sprintf("a sample of %d is out of range: use 1 to %d", in.Sample, maxSample)})
+	}
 	open := store.OpenRun{
+		Aside: in.Sample > 0 || !in.Since.IsZero(), Since: in.Since,
 		ID: in.Run, WorkflowID: in.WorkflowID,
 		Schedule: in.Schedule, Source: setup.Schedule.Source, Target: setup.Schedule.Target, Direction: setup.Schedule.Direction,
 		Revision: setup.Revision, Full: in.Full || in.Verify, Verify: in.Verify, RulesDigest: setup.RulesDigest,
@@ -84,6 +92,10 @@ func (l *Ledger) LedgerOpenRun(ctx context.Context, in contract.OpenRunInput) (c
 	plan.Mode, plan.Since, plan.Cursor = string(opened.Mode), opened.Since, opened.Cursor
 	plan.Enumeration, plan.Epoch, plan.Resumed, plan.Verify = opened.Enumeration, opened.Epoch, opened.Resumed, opened.Verify
 	plan.CheckTotal = !opened.Resumed
+	plan.Aside, plan.Sample = open.Aside, int64(in.Sample)
+	if plan.Sample > 0 {
+		plan.Mode = "sample"
+	}
 	if opened.Mode == store.ModeIncremental || opened.Resumed { // a full run from the start fetches them anyway
 		plan.Retries = opened.Retries
 	}

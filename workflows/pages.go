@@ -28,7 +28,7 @@ func (r *syncRun) pages(ctx workflow.Context) error {
 			return fmt.Errorf("fetch page after asset %d: %w", r.Cursor, err)
 		}
 		next = nil
-		if rollOver := workflow.GetInfo(ctx).GetContinueAsNewSuggested(); !page.Last && !rollOver {
+		if rollOver := workflow.GetInfo(ctx).GetContinueAsNewSuggested(); !page.Last && !rollOver && !r.sampled(page) {
 			next = r.fetchPage(ctx, page.Next)
 		}
 		err = r.writePage(ctx, page)
@@ -45,7 +45,7 @@ func (r *syncRun) pages(ctx workflow.Context) error {
 			cancel()
 			next.settle(ctx)
 			return err
-		case page.Last:
+		case page.Last, r.sampled(contract.PageRef{}):
 			return nil
 		case next == nil:
 			return r.continueAsNew(ctx)
@@ -53,11 +53,16 @@ func (r *syncRun) pages(ctx workflow.Context) error {
 	}
 }
 
+// sampled says whether a trial run has all its assets with a page.
+func (r *syncRun) sampled(page contract.PageRef) bool {
+	return r.Plan.Sample > 0 && r.Enumerated+page.Count >= r.Plan.Sample
+}
+
 // checkTotal compares the pages with what Qualys counted: a vendor that loses
 // assets between two pages gives no error. When there are fewer, Qualys counts
 // again, for assets may have gone meanwhile.
 func (r *syncRun) checkTotal(ctx workflow.Context) {
-	if !r.Plan.CheckTotal || r.Enumerated >= r.Plan.Total {
+	if !r.Plan.CheckTotal || r.Plan.Sample > 0 || r.Enumerated >= r.Plan.Total {
 		return
 	}
 	before := r.Plan.Total

@@ -91,6 +91,8 @@ func (r *syncRun) open(ctx workflow.Context) error {
 		Revision:   r.Revision,
 		Full:       r.Full,
 		Verify:     r.Verify,
+		Sample:     r.Sample,
+		Since:      r.Since,
 	}).Get(ctx, &r.Plan)
 	if err != nil {
 		return fmt.Errorf("open run of %s: %w", r.Schedule, err)
@@ -106,7 +108,7 @@ func (r *syncRun) open(ctx workflow.Context) error {
 // store's memory cannot be trusted (a clone-back, a clean-up), so this run
 // ignores digests.
 func (r *syncRun) checkLinks(ctx workflow.Context) error {
-	if !r.Plan.Linked || r.Plan.Verify {
+	if !r.Plan.Linked || r.Plan.Verify || r.Plan.Aside {
 		return nil
 	}
 	var res contract.CheckLinksResult
@@ -152,7 +154,7 @@ func (r *syncRun) close(ctx workflow.Context, workErr error) (contract.RunResult
 		Plan:       r.Plan,
 		Status:     "completed",
 		Incomplete: r.Incomplete,
-		Complete:   workErr == nil && r.Incomplete == "",
+		Complete:   workErr == nil && r.Incomplete == "" && !r.Plan.Aside,
 		Calls:      map[string]int64{"qualys": r.QualysCalls, "servicenow": r.ServiceNowCalls},
 		Events:     r.Events + int64(workflow.GetInfo(ctx).GetCurrentHistoryLength()),
 	}

@@ -100,7 +100,10 @@ const retryPause = 200 * time.Millisecond
 // passing says whether an error is of the kind that may be over in a moment.
 func passing(err error) bool {
 	var e *Error
-	return errors.As(err, &e) && e.kind == KindUnavailable && e.RetryAfter == 0 && e.Code != CodeHibernating
+	if !errors.As(err, &e) || e.RetryAfter > 0 { // the instance named a time
+		return false
+	}
+	return e.kind == KindRateLimited || e.kind == KindUnavailable && e.Code != CodeHibernating
 }
 
 func rest(ctx context.Context, d time.Duration) bool {

@@ -113,6 +113,11 @@ type OpenRun struct {
 	// an unfinished enumeration that may be resumed.
 	Overlap      time.Duration
 	ResumeWithin time.Duration
+	// Aside makes the enumeration one of its own, from the beginning: it is resumed
+	// by no other run, leaves an unfinished one as it is and moves no watermark.
+	// Since, when set, bounds it to assets that changed after that instant.
+	Aside bool
+	Since time.Time
 	// TakeOver, when not zero, is the epoch of a holder known to be dead.
 	TakeOver int64
 }

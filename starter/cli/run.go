@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"time"
 
 	"github.com/spf13/cobra"
 	enumspb "go.temporal.io/api/enums/v1"
@@ -24,6 +25,7 @@ func (a *app) runCommand() *cobra.Command {
 func (a *app) runStart() *cobra.Command {
 	var in contract.RunInput
 	var wait bool
+	var since string
 	cmd := &cobra.Command{
 		Use:   "start SCHEDULE",
 		Short: "Start a run of a schedule now",
@@ -36,6 +38,16 @@ The same with the temporal CLI:
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
 			in.Schedule = args[0]
+			if since != "" {
+				at, err := time.Parse(time.RFC3339, since)
+				if err != nil {
+					return usage("--since %q is not an instant such as 2026-11-01T00:00:00Z", since)
+				}
+				in.Since = at
+			}
+			if in.Sample < 0 || in.Sample > 300 {
+				return usage("--sample %d is out of range: use 1 to 300", in.Sample)
+			}
 			c, err := a.temporal(ctx)
 			if err != nil {
 				return err
@@ -61,6 +73,8 @@ The same with the temporal CLI:
 		},
 	}
 	cmd.Flags().BoolVar(&in.Full, "full", false, "read all assets, not only those changed since the last run")
+	cmd.Flags().IntVar(&in.Sample, "sample", 0, "take only so many assets (1 to 300), as a trial; nothing else of the schedule moves")
+	cmd.Flags().StringVar(&since, "since", "", "only assets that changed after an instant (2026-11-01T00:00:00Z); nothing else of the schedule moves")
 	cmd.Flags().BoolVar(&in.Verify, "verify", false, "offer everything to the CMDB again, also what is unchanged")
 	cmd.Flags().StringVar(&in.Revision, "revision", "", "configuration revision (default: the active one)")
 	cmd.Flags().BoolVar(&wait, "wait", false, "watch the run until it ends")

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -182,4 +183,32 @@ func TestACMDBThatOthersKeepIsNotTrampled(t *testing.T) {
 	require.Zero(t, code, errs)
 	kept := strings.Count(text, "existing CI is protected") + strings.Count(text, "terminated instances are never created")
 	require.GreaterOrEqual(t, kept, 60, "half of theirs are in Qualys too: %s", text)
+}
+
+func TestATrialMovesNothingElse(t *testing.T) {
+	t.Parallel()
+	s := newStack(t, "--assets", "400", "--seed", "40")
+	s.mustApply()
+	code, trial := s.sync("--sample", "20")
+	require.Zero(t, code)
+	require.EqualValues(t, 20, trial.Fetched)
+	require.Positive(t, trial.Created)
+	code, all := s.sync()
+	require.Zero(t, code)
+	require.EqualValues(t, 400, all.Fetched, "the first run after a trial reads everything")
+	require.GreaterOrEqual(t, all.Unchanged, int64(18), "but for machines that other assets describe better: %+v", all.Counters)
+
+	_, err := postForm(s.sims.Qualys.GatewayURL+"/_sim/mutate?k=7", "")
+	require.NoError(t, err)
+	code, trial = s.sync("--since", time.Now().Add(-time.Hour).UTC().Format(time.RFC3339))
+	require.Zero(t, code)
+	require.Less(t, trial.Fetched, int64(20), "only what has changed")
+	require.Positive(t, trial.Created+trial.Updated)
+	code, next := s.sync()
+	require.Zero(t, code)
+	require.EqualValues(t, trial.Fetched, next.Fetched, "the watermark did not move")
+	require.Zero(t, next.Created+next.Updated, "%+v", next.Counters)
+	code, _, errs := s.cli("run", "start", "inventory", "--since", "yesterday")
+	require.Equal(t, cli.ExitUsage, code)
+	require.Contains(t, errs, "is not an instant")
 }

@@ -1,15 +1,21 @@
 package contract
 
-import "github.com/qbridge/qbridge/domain/record"
+import (
+	"time"
+
+	"github.com/qbridge/qbridge/domain/record"
+)
 
 // OpenRunInput opens a run (activity LedgerOpenRun).
 type OpenRunInput struct {
-	Run        string `json:"run"`
-	WorkflowID string `json:"workflowId"`
-	Schedule   string `json:"schedule"`
-	Revision   string `json:"revision,omitempty"`
-	Full       bool   `json:"full,omitempty"`
-	Verify     bool   `json:"verify,omitempty"`
+	Run        string    `json:"run"`
+	WorkflowID string    `json:"workflowId"`
+	Schedule   string    `json:"schedule"`
+	Revision   string    `json:"revision,omitempty"`
+	Full       bool      `json:"full,omitempty"`
+	Verify     bool      `json:"verify,omitempty"`
+	Sample     int       `json:"sample,omitempty"`
+	Since      time.Time `json:"since,omitzero"`
 }
 
 // CheckLinksInput reads a sample of linked CIs (activity ServiceNowCheckLinks).

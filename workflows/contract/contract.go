@@ -34,6 +34,11 @@ type RunInput struct {
 	Revision string `json:"revision,omitempty"` // empty: the active one
 	Full     bool   `json:"full,omitempty"`
 	Verify   bool   `json:"verify,omitempty"`
+	// Sample, when not 0, is how many assets a trial run takes. A run with a sample
+	// or with Since goes aside: it moves no watermark and resumes nothing.
+	Sample int `json:"sample,omitempty"`
+	// Since bounds a run to assets that changed after an instant.
+	Since time.Time `json:"since,omitzero"`
 
 	// Continued is set by continue-as-new and never by a caller.
 	Continued *RunProgress `json:"continued,omitempty"`
@@ -88,6 +93,9 @@ type RunPlan struct {
 	FailureRatio float64 `json:"failureRatio"`
 	// Attributes says that the namespace knows our search attributes.
 	Attributes bool `json:"attributes"`
+	// Sample and Aside are those of RunInput.
+	Sample int64 `json:"sample,omitempty"`
+	Aside  bool  `json:"aside,omitempty"`
 	// Linked says that the schedule wrote CIs before, so that a sample is read back.
 	Linked bool `json:"linked"`
 }

@@ -136,6 +136,9 @@ func (t *tx) closeDead(ctx context.Context, schedule, except string, approvals b
 
 // enumerate resumes the unfinished enumeration of the schedule, or begins one.
 func (t *tx) enumerate(ctx context.Context, in store.OpenRun, out *store.OpenedRun) error {
+	if in.Aside {
+		return t.beginAside(ctx, in, out)
+	}
 	var since, verify int64
 	var mode string
 	err := t.row(ctx, "SELECT id, mode, since, verify FROM enumerations WHERE schedule = ? AND state = 'open' AND revision = ? AND touched_at > ? ORDER BY id DESC LIMIT 1",
@@ -185,6 +188,26 @@ func (t *tx) abandon(ctx context.Context, schedule string) error {
 	return err
 }
 
+// stateAside is the state of an enumeration that no other run goes on with.
+const stateAside = "aside"
+
+func (t *tx) beginAside(ctx context.Context, in store.OpenRun, out *store.OpenedRun) error {
+	out.Mode, out.Since, out.Verify = store.ModeFull, in.Since, in.Verify
+	if !in.Since.IsZero() {
+		out.Mode = store.ModeIncremental
+	}
+	return t.insertEnumeration(ctx, in, out, stateAside)
+}
+
+func (t *tx) insertEnumeration(ctx context.Context, in store.OpenRun, out *store.OpenedRun, state string) (err error) {
+	if out.Enumeration, err = t.next(ctx, "enumeration", 1); err != nil {
+		return err
+	}
+	_, err = t.exec(ctx, "INSERT INTO enumerations (id, schedule, revision, mode, since, verify, touched_at, server_date, state) VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?)",
+		out.Enumeration, in.Schedule, in.Revision, string(out.Mode), micros(out.Since), bit(out.Verify), t.now, state)
+	return err
+}
+
 // begin starts an enumeration: a full one without a watermark, when asked for,
 // or when rules, mapping, sections or filter changed since.
 func (t *tx) begin(ctx context.Context, in store.OpenRun, out *store.OpenedRun) error {
@@ -201,11 +224,7 @@ func (t *tx) begin(ctx context.Context, in store.OpenRun, out *store.OpenedRun) 
 	if err == nil && !in.Full && digest == in.RulesDigest {
 		out.Mode, out.Since = store.ModeIncremental, instant(at).Add(-in.Overlap)
 	}
-	if out.Enumeration, err = t.next(ctx, "enumeration", 1); err != nil {
-		return err
-	}
-	if _, err := t.exec(ctx, "INSERT INTO enumerations (id, schedule, revision, mode, since, verify, touched_at, server_date, state) VALUES (?, ?, ?, ?, ?, ?, ?, 0, 'open')",
-		out.Enumeration, in.Schedule, in.Revision, string(out.Mode), micros(out.Since), bit(out.Verify), t.now); err != nil {
+	if err := t.insertEnumeration(ctx, in, out, "open"); err != nil {
 		return err
 	}
 	return t.countFailed(ctx, in.Schedule, out)
@@ -312,10 +331,11 @@ func (t *tx) settleUnfinished(ctx context.Context, run string) error {
 		string(record.Failed), ReasonRunEnded, t.now, run); err != nil {
 		return err
 	}
-	// A page of retries is no part of the enumeration and adopted by nobody: its
+	// A page of retries, or of an enumeration aside, is adopted by nobody: its
 	// records are failed again, to be claimed by the next run. What was approved
 	// still is.
-	_, err := t.exec(ctx, "UPDATE heads SET state = CASE WHEN EXISTS (SELECT 1 FROM runs r WHERE r.id = heads.run AND r.direction = '"+directionApproval+"') THEN 'approved' ELSE 'failed' END WHERE run = ? AND state = 'staged' AND page IN (SELECT id FROM pages WHERE run = ? AND cursor_in < 0)", run, run)
+	_, err := t.exec(ctx, "UPDATE heads SET state = CASE WHEN EXISTS (SELECT 1 FROM runs r WHERE r.id = heads.run AND r.direction = '"+directionApproval+"') THEN 'approved' ELSE 'failed' END WHERE run = ? AND state = 'staged'"+
+		" AND page IN (SELECT p.id FROM pages p WHERE p.run = ? AND (p.cursor_in < 0 OR EXISTS (SELECT 1 FROM enumerations e WHERE e.id = p.enumeration AND e.state = '"+stateAside+"')))", run, run)
 	return err
 }
 
@@ -373,7 +393,7 @@ func (t *tx) freeze(ctx context.Context, in store.CloseRun) error {
 	if _, err := t.exec(ctx, "DELETE FROM pages WHERE run = ? AND enumeration = 0", in.ID); err != nil { // of an approval run
 		return err
 	}
-	_, err = t.exec(ctx, "DELETE FROM pages WHERE enumeration IN (SELECT e.id FROM enumerations e JOIN runs r ON r.enumeration = e.id WHERE r.id = ? AND e.state = 'complete')", in.ID)
+	_, err = t.exec(ctx, "DELETE FROM pages WHERE enumeration IN (SELECT e.id FROM enumerations e JOIN runs r ON r.enumeration = e.id WHERE r.id = ? AND e.state IN ('complete', '"+stateAside+"'))", in.ID)
 	return err
 }
 

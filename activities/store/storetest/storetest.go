@@ -45,6 +45,7 @@ func cases() map[string]func(*testing.T, store.Store) {
 		"claimed records of a dead run are claimed again":              claimedAgain,
 		"the watermark moves only after a complete enumeration":        watermark,
 		"a change of rules makes the next run a full one":              rulesChange,
+		"a trial leaves everything else as it is":                      aside,
 		"an unanswered intent survives another enumeration":            intents,
 		"an unanswered post is never unchanged":                        postedIsNotUnchanged,
 		"staging a page twice changes nothing":                         stageTwice,
@@ -380,6 +381,47 @@ func watermark(t *testing.T, s store.Store) {
 	full := input("run-4")
 	full.Full = true
 	require.Equal(t, store.ModeFull, open(t, s, full).Mode)
+}
+
+func aside(t *testing.T, s store.Store) {
+	o := open(t, s, input("run-1"))
+	first := o.stage(0, 10, false, rec("corp/1"))
+	o.settle(first, record.Created, "corp/1")
+	o.finish(first)
+	o.close(store.RunFailed, false) // in the middle
+	in := input("trial")
+	in.Aside = true
+	trial := open(t, s, in)
+	require.Zero(t, trial.Cursor)
+	require.False(t, trial.Resumed)
+	require.NotEqual(t, o.Enumeration, trial.Enumeration)
+	p := trial.stage(0, 5, false, rec("corp/1"), rec("corp/2"), rec("corp/3"))
+	require.EqualValues(t, 1, p.Counters.Unchanged)
+	trial.settle(p, record.Created, "corp/2")
+	run := trial.close(store.RunFailed, false) // with a record that nobody adopts
+	require.EqualValues(t, 1, run.Counters.Failed)
+
+	o = open(t, s, input("run-2"))
+	require.True(t, o.Resumed, "the enumeration that was not finished goes on")
+	require.EqualValues(t, 10, o.Cursor)
+	require.EqualValues(t, 1, o.Retries, "what the trial left behind is tried again")
+	last := o.stage(10, 20, true, rec("corp/4"))
+	o.settle(last, record.Created, "corp/4")
+	o.finish(last)
+	o.close(store.RunCompleted, true)
+	in = input("since")
+	in.Aside, in.Since = true, serverDate.Add(-48*time.Hour)
+	trial = open(t, s, in)
+	require.Equal(t, store.ModeIncremental, trial.Mode)
+	require.True(t, in.Since.Equal(trial.Since))
+	p = trial.stage(0, 20, true, changed("corp/4"))
+	trial.settle(p, record.Updated, "corp/4")
+	trial.finish(p)
+	trial.close(store.RunCompleted, false)
+	o = open(t, s, input("run-3"))
+	require.Equal(t, store.ModeIncremental, o.Mode)
+	require.True(t, serverDate.Add(-input("x").Overlap).Equal(o.Since), "the watermark is that of the run before")
+	o.close(store.RunCompleted, false)
 }
 
 func rulesChange(t *testing.T, s store.Store) {
