@@ -176,7 +176,7 @@ func passing(err error) bool {
 		return false
 	}
 	switch e.Code {
-	case servicenow.CodeCancelled, servicenow.CodeTimeout, servicenow.CodeHibernating, servicenow.CodeAnswerSize:
+	case servicenow.CodeCancelled, servicenow.CodeTimeout, servicenow.CodeAnswerSize:
 		return false
 	}
 	return e.Kind() == servicenow.KindUnavailable || e.Kind() == servicenow.KindUnknownOutcome
@@ -189,11 +189,12 @@ func passing(err error) bool {
 func (w *pageWriter) delivered(ctx, gctx context.Context, p *payload.Payload) (*payload.Answer, error) {
 	for try := 0; ; try++ {
 		answer, err := w.announced(gctx, p)
-		if err == nil || !passing(err) || try+1 == passingTries {
+		again := err == nil && answer.Silent(p) || err != nil && passing(err)
+		if !again || try+1 == passingTries {
 			return answer, err
 		}
 		if perr := pause(ctx, lockPause(try)); perr != nil {
-			return nil, err
+			return answer, err
 		}
 	}
 }

@@ -103,7 +103,7 @@ func passing(err error) bool {
 	if !errors.As(err, &e) || e.RetryAfter > 0 { // the instance named a time
 		return false
 	}
-	return e.kind == KindRateLimited || e.kind == KindUnavailable && e.Code != CodeHibernating
+	return e.kind == KindRateLimited || e.kind == KindUnavailable
 }
 
 func rest(ctx context.Context, d time.Duration) bool {

@@ -189,6 +189,17 @@ func failure(a *ItemAnswer) (code, text string) {
 	return code, text
 }
 
+// Silent reports whether an answer says nothing about an item that was sent: it was
+// damaged on its way, or is no answer to this payload.
+func (a *Answer) Silent(p *Payload) bool {
+	if len(a.Items) < len(p.Items) {
+		return true
+	}
+	return slices.ContainsFunc(a.Items[:len(p.Items)], func(it ItemAnswer) bool {
+		return it.Operation == "" && len(it.Errors) == 0 && len(it.Warnings) == 0
+	})
+}
+
 // trouble returns the error of an answer to an item or relation, or "". What IRE
 // parks as partial or incomplete is not written, and its reason is a warning.
 func trouble(op string, errors, warnings []Message) (code, text string) {

@@ -180,6 +180,20 @@ func TestAttributeTellsEachRecordItsOutcome(t *testing.T) {
 	}
 }
 
+func TestAnAnswerThatLeavesAnItemOutIsSilent(t *testing.T) {
+	t.Parallel()
+	p := attributed(t)
+	require.False(t, unchanged(p).Silent(p))
+	require.True(t, (&payload.Answer{}).Silent(p))
+	for i := range p.Items {
+		a := unchanged(p)
+		a.Items[i] = payload.ItemAnswer{}
+		require.True(t, a.Silent(p))
+		a.Items[i] = broken("INVALID_INPUT_DATA", "gone")
+		require.False(t, a.Silent(p), "an error is an answer")
+	}
+}
+
 func TestAttributeFailsEveryRecordOfAnEmptyAnswer(t *testing.T) {
 	t.Parallel()
 	p := attributed(t)
