@@ -38,7 +38,7 @@ func TestTheInventoryLandsInTheCMDBAndASecondRunWritesNothing(t *testing.T) {
 	require.EqualValues(t, 2, first.Pages)
 	digest, posts := s.digest(), s.calls(s.sims.ServiceNow.URL, irePath)
 
-	for range 2 {
+	for range 4 { // five times in all
 		code, next := s.sync("--full")
 		require.Zero(t, code)
 		require.EqualValues(t, 600, next.Unchanged+next.Skipped, "%+v", next.Counters)
