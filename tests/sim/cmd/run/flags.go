@@ -95,6 +95,9 @@ func (s *settings) apply(t flagTexts) error {
 	if s.qualys.Estate.Assets < 1 {
 		return errors.New("--assets must be at least 1")
 	}
+	if s.qualysAddr == "" || s.servicenowAddr == "" {
+		return errors.New("--qualys and --servicenow need an address, such as 127.0.0.1:8441; port 0 picks a free one")
+	}
 	s.qualys.Estate.Profile = estate.Profile(t.profile)
 	if s.qualys.Limits, err = qualys.ParseLimits(t.limits); err != nil {
 		return err

@@ -63,6 +63,7 @@ func TestMainRefusesWrongFlagsWithCode2AndAReason(t *testing.T) {
 		"an unknown flag":     {[]string{"--nope"}, "flag provided but not defined"},
 		"an argument":         {[]string{"x"}, `unexpected argument "x"`},
 		"no assets":           {[]string{"--assets", "0"}, "--assets must be at least 1"},
+		"no address":          {[]string{"--servicenow", ""}, "need an address"},
 		"a profile":           {[]string{"--profile", "fat"}, "unknown profile"},
 		"limits":              {[]string{"--limits", "gold"}, "such as 2/300/3600"},
 		"a latency":           {[]string{"--ire-latency", "40"}, "40ms+4ms"},
