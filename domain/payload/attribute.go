@@ -118,11 +118,14 @@ func sharedErrors(p *Payload, a *Answer, byOwner map[string]*Result) {
 }
 
 // fail keeps the first root cause: ABANDONED only says that something else failed.
+// With a lock on any of its items a record is tried again, whatever else failed:
+// that may be for want of the item that was locked.
 func (r *Result) fail(code, reason string) {
+	r.Retry = r.Retry || code == lockTimeout
 	if r.Outcome == record.Failed && (code == abandoned || !strings.Contains(r.Reason, abandoned)) {
 		return
 	}
-	r.Outcome, r.Reason, r.Retry = record.Failed, reason, code == lockTimeout
+	r.Outcome, r.Reason = record.Failed, reason
 }
 
 // settle names the outcome of a record without errors.

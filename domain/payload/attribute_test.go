@@ -142,6 +142,11 @@ func TestAttributeTellsEachRecordItsOutcome(t *testing.T) {
 		{"the root cause may stand behind another error of the item", func(a *payload.Answer) {
 			a.Items[mainA].Errors = []payload.Message{{Code: "ABANDONED", Text: "x"}, {Code: "MULTI_MATCH", Text: "y"}}
 		}, nil, nil, failed("MULTI_MATCH: y")},
+		{"so is what failed for want of an item that was locked", func(a *payload.Answer) {
+			a.Items[instanceA], a.Items[datacenter] = broken("MISSING_DEPENDENCY", "no relations"), broken("LOCK_TIMEOUT", "Failed to acquire")
+		}, nil, nil, with(func(r *payload.Result) {
+			r.Outcome, r.Reason, r.SysID, r.Retry = record.Failed, "cmdb_ci_vm_instance: MISSING_DEPENDENCY: no relations", "", true
+		})},
 		{"a lock is worth another try", func(a *payload.Answer) { a.Items[mainA] = broken("LOCK_TIMEOUT", "Failed to acquire") }, nil, nil,
 			with(func(r *payload.Result) {
 				r.Outcome, r.Reason, r.SysID, r.Retry = record.Failed, "LOCK_TIMEOUT: Failed to acquire", "", true
