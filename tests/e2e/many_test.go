@@ -98,7 +98,9 @@ func TestManyStagedRecords(t *testing.T) {
 			require.True(t, time.Now().Before(deadline), "approved records are still not written: %s", errs)
 		}
 	})
-	require.Equal(t, []int64{waiting, 0, 0, 0}, []int64{d.Written + d.ChangedSince, d.Failed, d.Waiting, d.ChangedSince}, "%+v", d)
+	// What was written of one asset may move the plan of another.
+	require.Equal(t, []int64{waiting, 0, 0}, []int64{d.Written + d.ChangedSince, d.Failed, d.Waiting}, "%+v", d)
+	require.Less(t, d.ChangedSince, waiting/1000+2)
 	left := s.stagedList("--limit", "1").Total
 	wasRefused := res.Rejected
 	timed("a run afterwards", sync)
