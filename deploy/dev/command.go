@@ -188,7 +188,7 @@ func codeOf(r contract.RunResult) int {
 	switch {
 	case r.Status != "completed" && r.Status != "skipped":
 		return exitFailed
-	case r.Failed > 0:
+	case r.Failed > 0 || r.Outcome == "incomplete":
 		return exitPartial
 	default:
 		return 0
