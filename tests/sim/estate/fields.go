@@ -57,6 +57,11 @@ const (
 	AllFields Fields = 1<<iota - 1
 )
 
+// NewerFields are the members that the API v1 does not know: those of the external attack surface, of business
+// metadata, and what came after it.
+const NewerFields = fieldBusiness | fieldAssigned | fieldApps | fieldRisk | fieldDomain | fieldSubdomain | fieldMissing | fieldWhois |
+	fieldOrganization | fieldISP | fieldASN | fieldEASMTags | fieldHosting
+
 // FieldByToken returns the member that an includeFields or excludeFields token names, or false. Both spellings of the
 // list members are accepted, since the published ones differ. A token of an identity member names nothing to hide.
 func FieldByToken(token string) (Fields, bool) {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"path"
 	"strings"
 	"testing"
@@ -125,6 +126,20 @@ func FuzzFilterDocument(f *testing.F) {
 		for _, media := range []string{"application/json", "text/xml", "application/xml; charset=utf-8"} {
 			c.answer(t, c.raw(http.MethodPost, searchPath, "excludeFields=software", body, media), 200, 204, 400, 413)
 		}
+	})
+}
+
+// GAV API v1: any filter of the query language.
+func FuzzQQL(f *testing.F) {
+	for _, seed := range []string{
+		"", "operatingSystem:(category1:`Linux` or category1:'x')", "asset.lastUpdatedDate:[now-1d .. now]", "not not asset.name:\"a\"", strings.Repeat("(", 200),
+		strings.Repeat("asset:(", 100), "asset.id:>=1 and asset.id:<99", "asset.name:*", "[", ":", "a:[..]", "not", strings.Repeat("asset.name:a or ", 900) + "asset.name:b",
+	} {
+		f.Add(seed)
+	}
+	c := mustFuzzed(f)
+	f.Fuzz(func(t *testing.T, filter string) {
+		c.answer(t, c.request(http.MethodPost, v1Count+"?"+url.Values{"filter": {filter}}.Encode(), ""), 200, 400)
 	})
 }
 

@@ -113,7 +113,7 @@ func (t *tag) sound(all []tag) *qpsFailure {
 	if !parent {
 		return invalid400("Parent tag "+strconv.FormatInt(t.Parent, 10)+" does not exist.", "Specify an existing tag.")
 	}
-	if _, err := compileRule(*t); err != nil {
+	if _, err := compileRule(*t, time.Time{}); err != nil {
 		return invalid400("Invalid rule: "+err.Error()+".", "Correct ruleType and ruleText.")
 	}
 	return nil

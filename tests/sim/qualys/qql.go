@@ -3,7 +3,10 @@ package qualys
 import (
 	"encoding/json"
 	"errors"
+	"regexp"
+	"strconv"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/qbridge/qbridge/tests/sim/estate"
@@ -17,14 +20,17 @@ const (
 	qqlDepth  = 50
 )
 
-// parseQQL compiles the query language of the inventory, as far as tag rules use it: token:value, where a value is a
-// word or "quoted" (contains, for texts) or `exact`, with and, or, not and parentheses; numbers and dates also take
-// > >= < <= before the value. Tokens are those of the filter.
-func parseQQL(text string) (predicate, error) {
+// parseQQL compiles the query language of the inventory (QQL) as tag rules and the v1 API use it: token:value, where a
+// value is a word or "quoted" or 'quoted' (contains, for texts), `exact`, a range [a .. b], or a group (a:"x" and b:"y")
+// whose tokens continue the one before it; with and, or, not and parentheses; numbers and dates also take > >= < <=
+// before the value; dates may be relative (now-30d). A word * asks for any value. Tokens are those of the filter.
+//
+// Details of QQL are not published as a grammar: ranges include both ends, and a day stands for its first instant.
+func parseQQL(text string, now time.Time) (predicate, error) {
 	if len(text) > qqlLength {
 		return nil, errors.New("the query is too long")
 	}
-	p := &qqlParser{rest: text}
+	p := &qqlParser{rest: text, now: now}
 	out, err := p.either(0)
 	if err != nil {
 		return nil, err
@@ -35,7 +41,11 @@ func parseQQL(text string) (predicate, error) {
 	return out, nil
 }
 
-type qqlParser struct{ rest string }
+type qqlParser struct {
+	rest   string
+	prefix string // of the group that is being read: "software."
+	now    time.Time
+}
 
 func (p *qqlParser) skip() { p.rest = strings.TrimLeftFunc(p.rest, unicode.IsSpace) }
 
@@ -99,16 +109,28 @@ func (p *qqlParser) single(depth int) (predicate, error) {
 		}
 		return inner, err
 	}
-	return p.term()
+	return p.term(depth)
 }
 
-func (p *qqlParser) term() (predicate, error) {
+func (p *qqlParser) term(depth int) (predicate, error) {
 	p.skip()
 	field, rest, ok := strings.Cut(p.rest, ":")
-	if !ok || field == "" || strings.ContainsAny(field, " \t\r\n()\"`") {
+	field = strings.TrimRight(field, " \t")
+	if !ok || field == "" || strings.ContainsAny(field, " \t\r\n()[]\"'`") {
 		return nil, errors.New("token:value is expected at: " + p.rest)
 	}
 	p.rest = rest
+	if p.sign("(") {
+		return p.group(field, depth)
+	}
+	field = p.prefix + field
+	token := lookup(field)
+	if token == nil {
+		return nil, errors.New("unknown token: " + field)
+	}
+	if p.sign("[") {
+		return p.between(field, token)
+	}
 	op := opEquals
 	for _, o := range []struct {
 		sign string
@@ -118,16 +140,58 @@ func (p *qqlParser) term() (predicate, error) {
 			op = o.op
 		}
 	}
-	value, exact, err := p.value()
+	wanted, exact, err := p.value()
 	if err != nil {
 		return nil, err
 	}
-	token := lookup(field)
-	if token == nil {
-		return nil, errors.New("unknown token: " + field)
+	if wanted == "*" && !exact && op == opEquals {
+		return func(e *estate.Estate, a *estate.Asset) bool {
+			found := false
+			token.read(e, a, func(value) bool { found = true; return false })
+			return found
+		}, nil
 	}
 	if op == opEquals && !exact && token.class.allows(opContains) {
 		op = opContains
+	}
+	return p.compare(field, token, op, wanted)
+}
+
+// group reads what stands in the parentheses after a token: software:(name:"x" and version:"1"). Each part is tried on
+// its own, so two parts may hold for different elements of a list.
+func (p *qqlParser) group(field string, depth int) (predicate, error) {
+	outer := p.prefix
+	p.prefix = outer + field + "."
+	inner, err := p.either(depth + 1)
+	p.prefix = outer
+	if err == nil && !p.sign(")") {
+		err = errors.New("a closing parenthesis is missing")
+	}
+	return inner, err
+}
+
+// between reads a range after its opening bracket.
+func (p *qqlParser) between(field string, token *filterToken) (predicate, error) {
+	text, rest, closed := strings.Cut(p.rest, "]")
+	from, to, ranged := strings.Cut(text, "..")
+	if !closed || !ranged {
+		return nil, errors.New("a range [a .. b] is expected after " + field + ":")
+	}
+	p.rest = rest
+	least, err := p.compare(field, token, opGreaterEqual, unquote(from))
+	if err != nil {
+		return nil, err
+	}
+	most, err := p.compare(field, token, opLessEqual, unquote(to))
+	return func(e *estate.Estate, a *estate.Asset) bool { return least(e, a) && most(e, a) }, err
+}
+
+func unquote(s string) string { return strings.Trim(strings.TrimSpace(s), "\"'`") }
+
+// compare compiles one comparison.
+func (p *qqlParser) compare(field string, token *filterToken, op operator, value string) (predicate, error) {
+	if token.class == date {
+		value = p.instant(value)
 	}
 	quoted, err := json.Marshal(value)
 	if err != nil {
@@ -139,6 +203,32 @@ func (p *qqlParser) term() (predicate, error) {
 		return nil, err
 	}
 	return c.match, nil
+}
+
+var relativeDate = regexp.MustCompile(`^now(?:-(\d{1,5})([smhdwMy]))?$`)
+
+// instant spells a relative date out.
+func (p *qqlParser) instant(s string) string {
+	m := relativeDate.FindStringSubmatch(s)
+	if m == nil {
+		return s
+	}
+	n, _ := strconv.Atoi(m[1]) // nothing stands for 0
+	at := p.now.UTC()
+	switch m[2] {
+	case "s", "m", "h":
+		unit := map[string]time.Duration{"s": time.Second, "m": time.Minute, "h": time.Hour}[m[2]]
+		at = at.Add(-time.Duration(n) * unit)
+	case "d":
+		at = at.AddDate(0, 0, -n)
+	case "w":
+		at = at.AddDate(0, 0, -7*n)
+	case "M":
+		at = at.AddDate(0, -n, 0)
+	case "y":
+		at = at.AddDate(-n, 0, 0)
+	}
+	return at.Format(time.RFC3339)
 }
 
 func (p *qqlParser) value() (text string, exact bool, err error) {
@@ -154,7 +244,7 @@ func (p *qqlParser) value() (text string, exact bool, err error) {
 		p.rest = rest
 		return value, mark == "`", nil
 	}
-	end := strings.IndexAny(p.rest, " \t\r\n()")
+	end := strings.IndexAny(p.rest, " \t\r\n()[]")
 	if end < 0 {
 		end = len(p.rest)
 	}

@@ -29,6 +29,7 @@ type query struct {
 	// since, when set, keeps assets that were last modified at or after it.
 	since  int64
 	filter filter
+	where  predicate // of the query language; nil: all
 	view   estate.View
 }
 
@@ -158,7 +159,7 @@ func (s *Server) each(ctx context.Context, q query, fn func(*estate.Asset) bool)
 			return true
 		}
 		s.tags.show(a)
-		if !q.filter.match(s.estate, a) {
+		if !q.filter.match(s.estate, a) || q.where != nil && !q.where(s.estate, a) {
 			return true
 		}
 		return fn(a)
@@ -211,6 +212,11 @@ func (s *Server) search(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, refused)
 		return
 	}
+	s.list(w, r, q, endpointSearch)
+}
+
+// list answers one page.
+func (s *Server) list(w http.ResponseWriter, r *http.Request, q query, endpoint string) {
 	control.Note(r.Context(), "cursor "+strconv.FormatInt(q.cursor, 10))
 	if !s.pause(r.Context()) {
 		return
@@ -244,7 +250,7 @@ func (s *Server) search(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
-	s.recorder.AddItems(endpointSearch, p.count)
+	s.recorder.AddItems(endpoint, p.count)
 	if f != nil && f.Kind == fault.NullList {
 		writePage(w, `{"responseMessage":"Valid API Access","count":0,"responseCode":"SUCCESS","lastSeenAssetId":null,"hasMore":1,"assetListData":null}`, nil, "")
 		return
@@ -316,7 +322,10 @@ func (s *Server) before(ctx context.Context, q query) int64 {
 }
 
 // get serves GET and POST /rest/2.0/get/am/asset?assetId=; older guides show POST.
-func (s *Server) get(w http.ResponseWriter, r *http.Request) {
+func (s *Server) get(w http.ResponseWriter, r *http.Request) { s.one(w, r, 0, endpointGet) }
+
+// one answers one asset, without members that are hidden from this API.
+func (s *Server) one(w http.ResponseWriter, r *http.Request, never estate.Fields, endpoint string) {
 	params := r.URL.Query()
 	id, err := strconv.ParseInt(params.Get("assetId"), 10, 64)
 	if err != nil {
@@ -338,8 +347,8 @@ func (s *Server) get(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.tags.show(a)
-	s.recorder.AddItems(endpointGet, 1)
-	body := s.estate.AppendJSON(nil, a, estate.View{Hide: hide, SoftwareType: params.Get("softwareType")})
+	s.recorder.AddItems(endpoint, 1)
+	body := s.estate.AppendJSON(nil, a, estate.View{Hide: hide | never, SoftwareType: params.Get("softwareType")})
 	writePage(w, `{"responseMessage":"Valid API Access","count":1,"responseCode":"SUCCESS","lastSeenAssetId":null,"hasMore":0,"assetListData":{"asset":[`, body, `]}}`)
 }
 

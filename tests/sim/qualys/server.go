@@ -93,9 +93,11 @@ type Options struct {
 	// PageLatency is how long a page of assets takes.
 	PageLatency time.Duration
 	// Limits are those of the subscription; the zero value has none.
-	Limits       Limits
-	Faults       string
-	PageSize     Choice
+	Limits   Limits
+	Faults   string
+	PageSize Choice
+	// V1PageSize is the largest page of the API v1: 300 when zero; it was 100 at first.
+	V1PageSize   int
 	UnknownField Choice
 	Blocked      Choice
 	Now          func() time.Time
@@ -193,6 +195,9 @@ func (o *Options) fill() {
 	}
 	if o.TagDelay == 0 {
 		o.TagDelay = 5 * time.Second
+	}
+	if o.V1PageSize == 0 {
+		o.V1PageSize = maximumPageSize
 	}
 	if o.PageSize == "" {
 		o.PageSize = PageSize400
@@ -309,6 +314,9 @@ func endpoint(r *http.Request) string {
 	case pathVersion:
 		return endpointPortal
 	}
+	if name := v1Endpoint(r.URL.Path); name != "" {
+		return name
+	}
 	if name := foEndpoint(r.URL.Path); name != "" {
 		return name
 	}
@@ -337,6 +345,7 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		s.spring(w, r, http.StatusNotFound, "No static resource "+trimSlash(r.URL.Path)+".")
 	})
+	s.mountV1(mux)
 	s.mountFO(mux)
 	s.mountCertView(mux)
 	s.recorder.Mount(mux)
