@@ -129,4 +129,6 @@ func (s *Server) v1List(w http.ResponseWriter, r *http.Request) {
 	s.list(w, r, q, v1Endpoint(r.URL.Path))
 }
 
-func (s *Server) v1Get(w http.ResponseWriter, r *http.Request) { s.one(w, r, estate.NewerFields, endpointV1Get) }
+func (s *Server) v1Get(w http.ResponseWriter, r *http.Request) {
+	s.one(w, r, estate.NewerFields, endpointV1Get)
+}
