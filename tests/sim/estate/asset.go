@@ -28,7 +28,9 @@ type Asset struct {
 	Tags                                 []int
 	// Labels are tags that the estate does not know of itself; whoever shows an asset may set them.
 	Labels []Label
-	Source string
+	// Written are members, as JSON by name, that somebody wrote through the API: they stand in place of the estate's.
+	Written map[string][]byte
+	Source  string
 
 	// Times in epoch milliseconds; 0 and -1 mean never.
 	Created, Modified, SensorUpdated, LastBoot, LastCheckedIn int64

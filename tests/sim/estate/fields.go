@@ -62,6 +62,9 @@ const (
 const NewerFields = fieldBusiness | fieldAssigned | fieldApps | fieldRisk | fieldDomain | fieldSubdomain | fieldMissing | fieldWhois |
 	fieldOrganization | fieldISP | fieldASN | fieldEASMTags | fieldHosting
 
+// BusinessFields are the members that business metadata writes.
+const BusinessFields = fieldBusiness | fieldAssigned | fieldApps
+
 // FieldByToken returns the member that an includeFields or excludeFields token names, or false. Both spellings of the
 // list members are accepted, since the published ones differ. A token of an identity member names nothing to hide.
 func FieldByToken(token string) (Fields, bool) {

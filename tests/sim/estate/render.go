@@ -44,6 +44,11 @@ func (e *Estate) AppendJSON(dst []byte, a *Asset, v View) []byte {
 			w.null(name)
 			return
 		}
+		if raw := a.Written[name]; raw != nil {
+			w.key(name)
+			w.b = append(w.b, raw...)
+			return
+		}
 		write()
 	}
 	shown(fieldOS, "operatingSystem", func() { a.writeOS(w) })

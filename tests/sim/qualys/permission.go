@@ -64,6 +64,7 @@ var gatewayNeeds = []struct {
 }{
 	{"/rest/2.0/am/connector/", []Permission{PermInventory, PermCMDBSync}},
 	{"/rest/2.0/update/am/", []Permission{PermInventory, PermUpdateAsset}},
+	{"/rest/2.0/upsert/am/", []Permission{PermInventory, PermUpdateAsset}},
 	{"/certview/", []Permission{PermCertView}},
 	{"/", []Permission{PermInventory}},
 }

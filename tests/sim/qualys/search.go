@@ -7,6 +7,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -155,7 +156,10 @@ func (s *Server) each(ctx context.Context, q query, fn func(*estate.Asset) bool)
 	reader := s.estate.Reader()
 	visit := func(index int) bool {
 		a, ok := reader.Asset(index)
-		if !ok || a.ID <= q.cursor || q.since > 0 && a.Modified < q.since {
+		if !ok || a.ID <= q.cursor {
+			return true
+		}
+		if s.csam.show(a); q.since > 0 && a.Modified < q.since {
 			return true
 		}
 		s.tags.show(a)
@@ -165,6 +169,13 @@ func (s *Server) each(ctx context.Context, q query, fn func(*estate.Asset) bool)
 		return fn(a)
 	}
 	if touched, only := s.estate.TouchedSince(q.since); only {
+		for _, id := range s.csam.since(q.since) {
+			if index, known := s.estate.IndexOf(id); known {
+				touched = append(touched, index)
+			}
+		}
+		slices.Sort(touched)
+		touched = slices.Compact(touched)
 		for _, index := range touched {
 			if !visit(index) {
 				return nil
@@ -347,6 +358,7 @@ func (s *Server) one(w http.ResponseWriter, r *http.Request, never estate.Fields
 		return
 	}
 	s.tags.show(a)
+	s.csam.show(a)
 	s.recorder.AddItems(endpoint, 1)
 	body := s.estate.AppendJSON(nil, a, estate.View{Hide: hide | never, SoftwareType: params.Get("softwareType")})
 	writePage(w, `{"responseMessage":"Valid API Access","count":1,"responseCode":"SUCCESS","lastSeenAssetId":null,"hasMore":0,"assetListData":{"asset":[`, body, `]}}`)

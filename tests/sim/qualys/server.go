@@ -101,6 +101,8 @@ type Options struct {
 	UnknownField Choice
 	Blocked      Choice
 	Now          func() time.Time
+	// NoIntegration switches the integration with ServiceNow off: writing business metadata is refused.
+	NoIntegration bool
 	// Warn hears what an operator should know; nil discards it.
 	Warn func(string)
 }
@@ -114,6 +116,7 @@ type Server struct {
 	limiter   *limiter
 	tokens    *tokens
 	tags      *tagStore
+	csam      *csamStore
 	users     *users
 	clients   map[string]Client
 	fo        *foStore
@@ -136,6 +139,7 @@ type journalLine struct {
 	Untag  []int64     `json:"untag,omitempty"`
 	Assign *assignment `json:"assign,omitempty"`
 	FO     *foLine     `json:"fo,omitempty"`
+	CSAM   *csamLine   `json:"csam,omitempty"`
 }
 
 type estateID struct {
@@ -167,7 +171,7 @@ func New(o Options) (*Server, error) {
 		opts: o, estate: e, recorder: control.New(o.Now), plan: plan, limiter: newLimiter(o.Limits, o.Now),
 		tokens: newTokens(o.Now, o.TokenLifetime, o.Estate.Seed), clients: clients,
 		users: newUsers(append([]User{{Username: o.Username, Password: o.Password}}, o.Users...)),
-		tags:  newTagStore(e, o.Now), fo: newFOStore(e, o.FO),
+		tags:  newTagStore(e, o.Now), fo: newFOStore(e, o.FO), csam: newCSAMStore(),
 	}
 	s.sessions = newSessions(s.tokens.issue)
 	s.resetSettings()
@@ -237,6 +241,8 @@ func (s *Server) restore(path string) error {
 			foreign = *line.Estate != id
 		case !foreign && line.At != nil:
 			s.estate.Mutate(line.Mutate, *line.At)
+		case !foreign && line.CSAM != nil:
+			s.csam.replay(line.CSAM)
 		case !foreign && line.FO != nil:
 			return s.fo.replay(line.FO)
 		case !foreign:
@@ -314,6 +320,9 @@ func endpoint(r *http.Request) string {
 	case pathVersion:
 		return endpointPortal
 	}
+	if name := csamEndpoint(r.URL.Path); name != "" {
+		return name
+	}
 	if name := v1Endpoint(r.URL.Path); name != "" {
 		return name
 	}
@@ -346,6 +355,7 @@ func (s *Server) routes() http.Handler {
 		s.spring(w, r, http.StatusNotFound, "No static resource "+trimSlash(r.URL.Path)+".")
 	})
 	s.mountV1(mux)
+	s.mountCSAM(mux)
 	s.mountFO(mux)
 	s.mountCertView(mux)
 	s.recorder.Mount(mux)
@@ -431,6 +441,7 @@ func (s *Server) reset(w http.ResponseWriter, _ *http.Request) {
 	}
 	s.estate.Reset()
 	s.tags.reset()
+	s.csam.reset()
 	s.fo.reset()
 	s.sessions.reset()
 	s.users.reset()
