@@ -30,7 +30,9 @@ type Asset struct {
 	Labels []Label
 	// Written are members, as JSON by name, that somebody wrote through the API: they stand in place of the estate's.
 	Written map[string][]byte
-	Source  string
+	// Third marks an asset that only a third party knows.
+	Third  bool
+	Source string
 
 	// Times in epoch milliseconds; 0 and -1 mean never.
 	Created, Modified, SensorUpdated, LastBoot, LastCheckedIn int64

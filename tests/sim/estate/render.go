@@ -22,7 +22,11 @@ func (e *Estate) AppendJSON(dst []byte, a *Asset, v View) []byte {
 	w := &encoder{b: append(dst, '{')}
 	w.number("assetId", a.ID)
 	w.text("assetUUID", a.UUID)
-	w.number("hostId", a.HostID)
+	if a.Third {
+		w.null("hostId")
+	} else {
+		w.number("hostId", a.HostID)
+	}
 	if a.Defect == 5 {
 		w.open("lastModifiedDate")
 		w.number("epochSecond", a.Modified/1000)
@@ -34,7 +38,11 @@ func (e *Estate) AppendJSON(dst []byte, a *Asset, v View) []byte {
 	w.iso("createdDate", a.Created)
 	w.iso("sensorLastUpdatedDate", a.SensorUpdated)
 	w.text("assetType", "HOST")
-	w.text("address", a.Address.String())
+	if a.Third && a.Address.IsUnspecified() {
+		w.null("address")
+	} else {
+		w.text("address", a.Address.String())
+	}
 	w.text("dnsName", a.DNSName)
 	w.text("assetName", a.Name)
 	w.text("netbiosName", a.NetBIOS)

@@ -45,6 +45,8 @@ func csamEndpoint(path string) string {
 		return endpointMetadata
 	case pathApps, pathAppsUpsert:
 		return endpointApps
+	case pathConnector:
+		return endpointConnector
 	}
 	return ""
 }
@@ -150,8 +152,8 @@ var metadataLimits = map[string]int{
 
 var locationLimits = map[string]int{"name": 255, "street": 255, "city": 128, "state": 128, "country": 128}
 
-// readBatch reads the data of a call. What is wrong with it as a whole is 400 or 415.
-func readBatch[T any](w http.ResponseWriter, r *http.Request) ([]T, *failure) {
+// readJSON reads a body of JSON.
+func readJSON(w http.ResponseWriter, r *http.Request) ([]byte, *failure) {
 	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
 		return nil, &failure{http.StatusUnsupportedMediaType, "Content-Type '" + r.Header.Get("Content-Type") + "' is not supported"}
 	}
@@ -160,10 +162,22 @@ func readBatch[T any](w http.ResponseWriter, r *http.Request) ([]T, *failure) {
 	if errors.As(err, &large) {
 		return nil, &failure{http.StatusRequestEntityTooLarge, "Request body is too large"}
 	}
+	if err != nil {
+		return nil, bad("Request body could not be read")
+	}
+	return raw, nil
+}
+
+// readBatch reads the data of a call. What is wrong with it as a whole is 400 or 415.
+func readBatch[T any](w http.ResponseWriter, r *http.Request) ([]T, *failure) {
+	raw, refused := readJSON(w, r)
+	if refused != nil {
+		return nil, refused
+	}
 	var body struct {
 		Data []T `json:"data"`
 	}
-	if err != nil || json.Unmarshal(raw, &body) != nil {
+	if json.Unmarshal(raw, &body) != nil {
 		return nil, bad("Request body could not be read")
 	}
 	if len(body.Data) == 0 || len(body.Data) > csamBatch {

@@ -133,7 +133,7 @@ func FuzzFilterDocument(f *testing.F) {
 func FuzzQQL(f *testing.F) {
 	for _, seed := range []string{
 		"", "operatingSystem:(category1:`Linux` or category1:'x')", "asset.lastUpdatedDate:[now-1d .. now]", "not not asset.name:\"a\"", strings.Repeat("(", 200),
-		strings.Repeat("asset:(", 100), "asset.id:>=1 and asset.id:<99", "asset.name:*", "[", ":", "a:[..]", "not", strings.Repeat("asset.name:a or ", 900) + "asset.name:b",
+		strings.Repeat("asset:(", 100), "asset.id:>=1 and asset.id:<99", "asset.name:*", "[", ":", "a:[..]", "not", "agent.agentID is null", "asset.id:[\"]..\" .. ]", "asset.lastUpdatedDate:<now-99999y", strings.Repeat("asset.name:a or ", 900) + "asset.name:b",
 	} {
 		f.Add(seed)
 	}

@@ -83,7 +83,8 @@ func (s *Server) v1Query(r *http.Request) (query, *failure) {
 		q.since = at.UnixMilli()
 	}
 	if v := params.Get("filter"); v != "" && r.URL.Path != pathV1List {
-		if q.where, err = parseQQL(v, s.opts.Now()); err != nil {
+		now := s.opts.Now() // one moment for the whole page
+		if q.where, err = parseQQL(v, func() time.Time { return now }); err != nil {
 			return q, bad("Invalid filter: " + err.Error())
 		}
 	}

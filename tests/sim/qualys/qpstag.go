@@ -94,7 +94,7 @@ func (t *tag) fill(n *node) *qpsFailure {
 }
 
 // sound checks a tag against the others; it must hold before the tag is stored.
-func (t *tag) sound(all []tag) *qpsFailure {
+func (t *tag) sound(all []tag, now time.Time) *qpsFailure {
 	switch {
 	case t.Name == "" || len([]rune(t.Name)) > 1024:
 		return invalid400("Tag name is mandatory and has at most 1024 characters.", "Specify a name.")
@@ -113,7 +113,7 @@ func (t *tag) sound(all []tag) *qpsFailure {
 	if !parent {
 		return invalid400("Parent tag "+strconv.FormatInt(t.Parent, 10)+" does not exist.", "Specify an existing tag.")
 	}
-	if _, err := compileRule(*t, time.Time{}); err != nil {
+	if _, err := compileRule(*t, func() time.Time { return now }); err != nil {
 		return invalid400("Invalid rule: "+err.Error()+".", "Correct ruleType and ruleText.")
 	}
 	return nil
@@ -147,7 +147,7 @@ func (s *Server) createTag(c *qpsCall) ([]elem, *qpsFailure) {
 	if f := t.fill(in); f != nil {
 		return nil, f
 	}
-	if f := t.sound(all); f != nil {
+	if f := t.sound(all, now); f != nil {
 		return nil, f
 	}
 	made := []tag{t}
@@ -171,7 +171,7 @@ func (t *tag) children(n *node, all []tag, now time.Time, next int64) (made []ta
 			}
 			child := tag{ID: next, Parent: t.ID, RuleType: static, Criticality: 2, Created: now, Modified: now}
 			child.Name, _ = in.value("name")
-			if f := child.sound(all); f != nil {
+			if f := child.sound(all, now); f != nil {
 				return nil, f
 			}
 			next++
@@ -235,7 +235,7 @@ func (s *Server) updateTags(c *qpsCall, chosen, all []tag) *qpsFailure {
 		if t.RuleType != before.RuleType || t.RuleText != before.RuleText || t.Provider != before.Provider {
 			t.Ready = now.Add(s.opts.TagDelay)
 		}
-		if f := t.sound(all); f != nil {
+		if f := t.sound(all, now); f != nil {
 			return f
 		}
 		more, f := t.children(children, all, now, s.tags.nextID()+int64(len(changed)))

@@ -23,10 +23,12 @@ const (
 // parseQQL compiles the query language of the inventory (QQL) as tag rules and the v1 API use it: token:value, where a
 // value is a word or "quoted" or 'quoted' (contains, for texts), `exact`, a range [a .. b], or a group (a:"x" and b:"y")
 // whose tokens continue the one before it; with and, or, not and parentheses; numbers and dates also take > >= < <=
-// before the value; dates may be relative (now-30d). A word * asks for any value. Tokens are those of the filter.
+// before the value; dates may be relative (now-30d). A word * asks for any value, "token is null" for none. Tokens are
+// those of the filter, and operatingSystem alone, which is its name (samples of the tagging SDK).
 //
-// Details of QQL are not published as a grammar: ranges include both ends, and a day stands for its first instant.
-func parseQQL(text string, now time.Time) (predicate, error) {
+// Details of QQL are not published as a grammar: ranges include both ends, and a day stands for its first instant. A
+// relative date is counted from the moment at which an asset is tried, so the members of a tag move with the clock.
+func parseQQL(text string, now func() time.Time) (predicate, error) {
 	if len(text) > qqlLength {
 		return nil, errors.New("the query is too long")
 	}
@@ -44,7 +46,7 @@ func parseQQL(text string, now time.Time) (predicate, error) {
 type qqlParser struct {
 	rest   string
 	prefix string // of the group that is being read: "software."
-	now    time.Time
+	now    func() time.Time
 }
 
 func (p *qqlParser) skip() { p.rest = strings.TrimLeftFunc(p.rest, unicode.IsSpace) }
@@ -56,7 +58,7 @@ func (p *qqlParser) word(want string) bool {
 		return false
 	}
 	after := p.rest[len(want):]
-	if after != "" && !strings.ContainsAny(after[:1], " \t\r\n(") {
+	if after != "" && !strings.ContainsAny(after[:1], " \t\r\n()") {
 		return false
 	}
 	p.rest = after
@@ -114,19 +116,30 @@ func (p *qqlParser) single(depth int) (predicate, error) {
 
 func (p *qqlParser) term(depth int) (predicate, error) {
 	p.skip()
-	field, rest, ok := strings.Cut(p.rest, ":")
-	field = strings.TrimRight(field, " \t")
-	if !ok || field == "" || strings.ContainsAny(field, " \t\r\n()[]\"'`") {
-		return nil, errors.New("token:value is expected at: " + p.rest)
+	start := p.rest
+	end := strings.IndexAny(p.rest, ": \t\r\n()[]\"'`")
+	if end <= 0 {
+		return nil, errors.New("token:value is expected at: " + start)
 	}
-	p.rest = rest
-	if p.sign("(") {
+	field := p.rest[:end]
+	p.rest = p.rest[end:]
+	valued := p.sign(":")
+	if !valued && (!p.word("is") || !p.word("null")) {
+		return nil, errors.New("token:value is expected at: " + start)
+	}
+	if valued && p.sign("(") {
 		return p.group(field, depth)
 	}
 	field = p.prefix + field
+	if field == "operatingSystem" {
+		field = "operatingSystem.name"
+	}
 	token := lookup(field)
 	if token == nil {
 		return nil, errors.New("unknown token: " + field)
+	}
+	if !valued {
+		return func(e *estate.Estate, a *estate.Asset) bool { return !token.filled(e, a) }, nil
 	}
 	if p.sign("[") {
 		return p.between(field, token)
@@ -145,11 +158,7 @@ func (p *qqlParser) term(depth int) (predicate, error) {
 		return nil, err
 	}
 	if wanted == "*" && !exact && op == opEquals {
-		return func(e *estate.Estate, a *estate.Asset) bool {
-			found := false
-			token.read(e, a, func(value) bool { found = true; return false })
-			return found
-		}, nil
+		return token.filled, nil
 	}
 	if op == opEquals && !exact && token.class.allows(opContains) {
 		op = opContains
@@ -170,51 +179,78 @@ func (p *qqlParser) group(field string, depth int) (predicate, error) {
 	return inner, err
 }
 
+// filled tells whether the asset has a value for the token.
+func (t *filterToken) filled(e *estate.Estate, a *estate.Asset) bool {
+	found := false
+	t.read(e, a, func(value) bool { found = true; return false })
+	return found
+}
+
 // between reads a range after its opening bracket.
 func (p *qqlParser) between(field string, token *filterToken) (predicate, error) {
-	text, rest, closed := strings.Cut(p.rest, "]")
-	from, to, ranged := strings.Cut(text, "..")
-	if !closed || !ranged {
+	from, err1 := p.bound()
+	ranged := p.sign("..")
+	to, err2 := p.bound()
+	if err1 != nil || err2 != nil || !ranged || !p.sign("]") {
 		return nil, errors.New("a range [a .. b] is expected after " + field + ":")
 	}
-	p.rest = rest
-	least, err := p.compare(field, token, opGreaterEqual, unquote(from))
+	least, err := p.compare(field, token, opGreaterEqual, from)
 	if err != nil {
 		return nil, err
 	}
-	most, err := p.compare(field, token, opLessEqual, unquote(to))
+	most, err := p.compare(field, token, opLessEqual, to)
 	return func(e *estate.Estate, a *estate.Asset) bool { return least(e, a) && most(e, a) }, err
 }
 
-func unquote(s string) string { return strings.Trim(strings.TrimSpace(s), "\"'`") }
+// bound reads an end of a range. A quoted one may hold the signs of a range.
+func (p *qqlParser) bound() (string, error) {
+	p.skip()
+	if p.rest != "" && strings.ContainsAny(p.rest[:1], "\"'`") {
+		text, _, err := p.value()
+		return text, err
+	}
+	end := len(p.rest)
+	for _, sign := range []string{"..", "]"} {
+		if at := strings.Index(p.rest, sign); at >= 0 {
+			end = min(end, at)
+		}
+	}
+	text := strings.TrimSpace(p.rest[:end])
+	p.rest = p.rest[end:]
+	return text, nil
+}
 
 // compare compiles one comparison.
 func (p *qqlParser) compare(field string, token *filterToken, op operator, value string) (predicate, error) {
-	if token.class == date {
-		value = p.instant(value)
+	if token.class != date || !relativeDate.MatchString(value) {
+		c, err := criterionOf(field, op, value)
+		return c.match, err
 	}
+	now := p.now
+	c, err := criterionOf(field, op, instant(value, now()).Format(time.RFC3339))
+	return func(e *estate.Estate, a *estate.Asset) bool {
+		moved := c
+		moved.at = instant(value, now())
+		return moved.match(e, a)
+	}, err
+}
+
+func criterionOf(field string, op operator, value string) (criterion, error) {
 	quoted, err := json.Marshal(value)
 	if err != nil {
-		return nil, err
+		return criterion{}, err
 	}
 	name := string(op)
-	c, err := rawCriterion{Field: &field, Operator: &name, Value: quoted}.compile()
-	if err != nil {
-		return nil, err
-	}
-	return c.match, nil
+	return rawCriterion{Field: &field, Operator: &name, Value: quoted}.compile()
 }
 
 var relativeDate = regexp.MustCompile(`^now(?:-(\d{1,5})([smhdwMy]))?$`)
 
-// instant spells a relative date out.
-func (p *qqlParser) instant(s string) string {
+// instant counts a relative date from now, to the second as all dates are compared.
+func instant(s string, now time.Time) time.Time {
 	m := relativeDate.FindStringSubmatch(s)
-	if m == nil {
-		return s
-	}
 	n, _ := strconv.Atoi(m[1]) // nothing stands for 0
-	at := p.now.UTC()
+	at := now.UTC().Truncate(time.Second)
 	switch m[2] {
 	case "s", "m", "h":
 		unit := map[string]time.Duration{"s": time.Second, "m": time.Minute, "h": time.Hour}[m[2]]
@@ -228,7 +264,7 @@ func (p *qqlParser) instant(s string) string {
 	case "y":
 		at = at.AddDate(-n, 0, 0)
 	}
-	return at.Format(time.RFC3339)
+	return at
 }
 
 func (p *qqlParser) value() (text string, exact bool, err error) {

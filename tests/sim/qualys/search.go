@@ -153,13 +153,14 @@ func (s *Server) body(w http.ResponseWriter, r *http.Request, q *query) *failure
 
 // each calls fn with the matching assets after the cursor, ascending, until fn returns false.
 func (s *Server) each(ctx context.Context, q query, fn func(*estate.Asset) bool) error {
-	reader := s.estate.Reader()
+	reader, now := s.estate.Reader(), s.opts.Now().UnixMilli()
 	visit := func(index int) bool {
 		a, ok := reader.Asset(index)
 		if !ok || a.ID <= q.cursor {
 			return true
 		}
-		if s.csam.show(a); q.since > 0 && a.Modified < q.since {
+		s.csam.show(a)
+		if s.connector.show(a, now); q.since > 0 && a.Modified < q.since {
 			return true
 		}
 		s.tags.show(a)
@@ -169,7 +170,7 @@ func (s *Server) each(ctx context.Context, q query, fn func(*estate.Asset) bool)
 		return fn(a)
 	}
 	if touched, only := s.estate.TouchedSince(q.since); only {
-		for _, id := range s.csam.since(q.since) {
+		for _, id := range append(s.csam.since(q.since), s.connector.since(q.since, now)...) {
 			if index, known := s.estate.IndexOf(id); known {
 				touched = append(touched, index)
 			}
@@ -181,7 +182,7 @@ func (s *Server) each(ctx context.Context, q query, fn func(*estate.Asset) bool)
 				return nil
 			}
 		}
-		return nil
+		return s.eachUnmanaged(q, now, fn)
 	}
 	for index := s.estate.After(q.cursor); index < s.estate.Size(); index++ {
 		// A scan over a million assets must end when nobody waits for it.
@@ -189,6 +190,23 @@ func (s *Server) each(ctx context.Context, q query, fn func(*estate.Asset) bool)
 			return ctx.Err()
 		}
 		if !visit(index) {
+			return nil
+		}
+	}
+	return s.eachUnmanaged(q, now, fn)
+}
+
+// eachUnmanaged calls fn with the matching assets that only third parties know; their ids are the largest.
+func (s *Server) eachUnmanaged(q query, now int64, fn func(*estate.Asset) bool) error {
+	for _, id := range s.connector.unmanaged(now) {
+		if id <= q.cursor {
+			continue
+		}
+		a := s.unmanaged(id)
+		if q.since > 0 && a.Modified < q.since || !q.filter.match(s.estate, a) || q.where != nil && !q.where(s.estate, a) {
+			continue
+		}
+		if !fn(a) {
 			return nil
 		}
 	}
@@ -204,7 +222,7 @@ func (s *Server) count(w http.ResponseWriter, r *http.Request) {
 	}
 	n := 0
 	if q.since == 0 && len(q.filter.criteria) == 0 && q.cursor == 0 {
-		n = s.estate.Live()
+		n = s.estate.Live() + len(s.connector.unmanaged(s.opts.Now().UnixMilli()))
 	} else if err := s.each(r.Context(), q, func(*estate.Asset) bool { n++; return true }); err != nil {
 		return
 	}
@@ -354,11 +372,15 @@ func (s *Server) one(w http.ResponseWriter, r *http.Request, never estate.Fields
 		a, ok = s.estate.Reader().Asset(index)
 	}
 	if !ok {
-		w.WriteHeader(http.StatusNoContent)
-		return
+		if a = s.unmanaged(id); a == nil {
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+	} else {
+		s.tags.show(a)
+		s.csam.show(a)
+		s.connector.show(a, s.opts.Now().UnixMilli())
 	}
-	s.tags.show(a)
-	s.csam.show(a)
 	s.recorder.AddItems(endpoint, 1)
 	body := s.estate.AppendJSON(nil, a, estate.View{Hide: hide | never, SoftwareType: params.Get("softwareType")})
 	writePage(w, `{"responseMessage":"Valid API Access","count":1,"responseCode":"SUCCESS","lastSeenAssetId":null,"hasMore":0,"assetListData":{"asset":[`, body, `]}}`)

@@ -101,6 +101,8 @@ type Options struct {
 	UnknownField Choice
 	Blocked      Choice
 	Now          func() time.Time
+	// ConnectorDelay is how long a published asset takes until it is in the inventory; 5 s when zero.
+	ConnectorDelay time.Duration
 	// NoIntegration switches the integration with ServiceNow off: writing business metadata is refused.
 	NoIntegration bool
 	// Warn hears what an operator should know; nil discards it.
@@ -117,6 +119,7 @@ type Server struct {
 	tokens    *tokens
 	tags      *tagStore
 	csam      *csamStore
+	connector *connectorStore
 	users     *users
 	clients   map[string]Client
 	fo        *foStore
@@ -140,6 +143,7 @@ type journalLine struct {
 	Assign *assignment `json:"assign,omitempty"`
 	FO     *foLine     `json:"fo,omitempty"`
 	CSAM   *csamLine   `json:"csam,omitempty"`
+	Third  *third      `json:"third,omitempty"`
 }
 
 type estateID struct {
@@ -171,7 +175,7 @@ func New(o Options) (*Server, error) {
 		opts: o, estate: e, recorder: control.New(o.Now), plan: plan, limiter: newLimiter(o.Limits, o.Now),
 		tokens: newTokens(o.Now, o.TokenLifetime, o.Estate.Seed), clients: clients,
 		users: newUsers(append([]User{{Username: o.Username, Password: o.Password}}, o.Users...)),
-		tags:  newTagStore(e, o.Now), fo: newFOStore(e, o.FO), csam: newCSAMStore(),
+		tags:  newTagStore(e, o.Now), fo: newFOStore(e, o.FO), csam: newCSAMStore(), connector: newConnectorStore(),
 	}
 	s.sessions = newSessions(s.tokens.issue)
 	s.resetSettings()
@@ -196,6 +200,9 @@ func (o *Options) fill() {
 	}
 	if o.TokenLifetime == 0 {
 		o.TokenLifetime = 4 * time.Hour
+	}
+	if o.ConnectorDelay == 0 {
+		o.ConnectorDelay = 5 * time.Second
 	}
 	if o.TagDelay == 0 {
 		o.TagDelay = 5 * time.Second
@@ -241,6 +248,8 @@ func (s *Server) restore(path string) error {
 			foreign = *line.Estate != id
 		case !foreign && line.At != nil:
 			s.estate.Mutate(line.Mutate, *line.At)
+		case !foreign && line.Third != nil:
+			s.connector.replay(line.Third)
 		case !foreign && line.CSAM != nil:
 			s.csam.replay(line.CSAM)
 		case !foreign && line.FO != nil:
@@ -356,6 +365,7 @@ func (s *Server) routes() http.Handler {
 	})
 	s.mountV1(mux)
 	s.mountCSAM(mux)
+	s.mountConnector(mux)
 	s.mountFO(mux)
 	s.mountCertView(mux)
 	s.recorder.Mount(mux)
@@ -442,6 +452,7 @@ func (s *Server) reset(w http.ResponseWriter, _ *http.Request) {
 	s.estate.Reset()
 	s.tags.reset()
 	s.csam.reset()
+	s.connector.reset()
 	s.fo.reset()
 	s.sessions.reset()
 	s.users.reset()

@@ -81,7 +81,7 @@ func (t *tagStore) reset() {
 
 // put adds or replaces a tag. A rule that is the same as before needs no time.
 func (t *tagStore) put(n tag) error {
-	rule, err := compileRule(n, t.now())
+	rule, err := compileRule(n, t.now)
 	if err != nil {
 		return err
 	}
@@ -186,7 +186,7 @@ var errDisabled = errors.New("the rule type is not enabled for the subscription"
 
 // compileRule makes the rule of a dynamic tag; nil for a static one. The syntax of ASSET_SEARCH and of tag sets is not
 // public, and the estate has no vulnerabilities: such tags are accepted and stay empty.
-func compileRule(n tag, now time.Time) (predicate, error) {
+func compileRule(n tag, now func() time.Time) (predicate, error) {
 	if n.RuleType == static {
 		return nil, nil
 	}
