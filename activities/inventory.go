@@ -116,6 +116,9 @@ func (a *Inventory) fetchPage(ctx context.Context, in contract.FetchPageInput) (
 	if prep.plugins, err = plugins(ctx, a.Store, plan.Target); err != nil {
 		return contract.PageRef{}, err
 	}
+	if prep.listed, err = listed(ctx, src, setup); err != nil {
+		return contract.PageRef{}, err
+	}
 	prep.cleanse(answer.Results)
 	if !catalogue(setup) {
 		if err := prep.identify(ctx, a.Store, plan.Enumeration, answer.Results); err != nil {
@@ -245,7 +248,8 @@ type preparer struct {
 	connection string
 	bodies     *Bodies
 	now        time.Time
-	plugins    map[string]bool // of the target
+	plugins    map[string]bool            // of the target
+	listed     map[string]map[string]bool // lists that mappings name
 
 	clean []*asset.Clean   // by result; nil for a malformed asset and one that is not selected
 	roles asset.Roles      // of the page's assets
@@ -324,7 +328,7 @@ func (p *preparer) record(i int, r *qualys.Result) (store.Staging, error) {
 	}
 	parts := p.setup.Mapping.Apply(mapping.Input{
 		Connection: p.connection, Key: key, Asset: r.Asset, Clean: clean, Class: rec.Class, Sections: p.setup.Schedule.Sections,
-		DiscoverySource: p.setup.DiscoverySource, Plugins: p.plugins, Tables: p.setup.Tables, Listed: p.setup.Listed,
+		DiscoverySource: p.setup.DiscoverySource, Plugins: p.plugins, Tables: p.setup.Tables, Listed: p.listed,
 	})
 	parts.SharedName = p.roles.SharesName(clean.Name)
 	if primary, ok := p.roles.Primary[r.ID]; ok {

@@ -99,6 +99,8 @@ func orElse(s, d string) string {
 type Source struct {
 	Name   string
 	Client qualys.Reader
+	// Tags is the tree of tags; nil where the login cannot read it.
+	Tags *TagTree
 }
 
 // Target is one ServiceNow connection.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -125,4 +126,39 @@ func TestAClientLogsInWithItsIDAndSecret(t *testing.T) {
 	}
 	_, err := qualys.New(qualys.Config{Name: "corp", GatewayURL: "https://gateway.example", Auth: qualys.AuthOIDC, ClientID: "x"})
 	require.ErrorContains(t, err, "has no client id or secret")
+}
+
+func TestAllTagsAreReadWithTheirParents(t *testing.T) {
+	t.Parallel()
+	s, err := sim.New(sim.Options{Estate: estate.Options{Assets: 10, Seed: 7}})
+	require.NoError(t, err)
+	c, err := qualys.NewAM(qualys.Config{Name: "corp", APIURL: "https://portal.example", Username: sim.DefaultUsername, Password: sim.DefaultPassword, Transport: handler{s.Handler()}}, qualys.FormatJSON)
+	require.NoError(t, err)
+	before, err := c.Tags(t.Context())
+	require.NoError(t, err)
+	require.Len(t, before, estate.TagCount)
+	req := httptest.NewRequest(http.MethodPost, "/qps/rest/2.0/create/am/tag", strings.NewReader(`{"ServiceRequest":{"data":{"Tag":{"name":"Sites","children":{"set":{"TagSimple":[{"name":"Zurich"}]}}}}}}`))
+	req.SetBasicAuth(sim.DefaultUsername, sim.DefaultPassword)
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Accept", "application/json")
+	w := httptest.NewRecorder()
+	s.Handler().ServeHTTP(w, req)
+	require.Contains(t, w.Body.String(), "SUCCESS")
+	after, err := c.Tags(t.Context())
+	require.NoError(t, err)
+	ids := map[string]qualys.Tag{}
+	for _, tag := range after {
+		ids[tag.Name] = tag
+	}
+	require.Len(t, after, estate.TagCount+2)
+	require.Equal(t, ids["Sites"].ID, ids["Zurich"].Parent)
+	require.Zero(t, ids["Sites"].Parent)
+
+	c, err = qualys.NewAM(qualys.Config{Name: "corp", APIURL: "https://portal.example", Username: sim.DefaultUsername, Password: "hunter2", Transport: handler{s.Handler()}}, qualys.FormatJSON)
+	require.NoError(t, err)
+	_, err = c.Tags(t.Context())
+	var e *qualys.Error
+	require.ErrorAs(t, err, &e)
+	require.Equal(t, qualys.KindUnauthorized, e.Kind())
+	require.NotContains(t, err.Error(), "hunter2")
 }

@@ -162,7 +162,7 @@ type Schedule struct {
 	Paused    bool            `yaml:"paused,omitzero" json:"paused,omitempty"`
 	Filter    string          `yaml:"filter,omitzero" json:"filter,omitempty"` // QQL
 	Sections  map[string]bool `yaml:"sections,omitzero" json:"sections,omitempty"`
-	Tags      []string        `yaml:"tags,omitzero" json:"tags,omitempty"` // names of the tags that the section tags writes
+	Tags      []string        `yaml:"tags,omitzero" json:"tags,omitempty"` // tags that the section tags writes, with those below them
 	Approval  string          `yaml:"approval,omitzero" json:"approval,omitempty"`
 	// AutoApprove lets records of a manual schedule pass without a person.
 	AutoApprove approval.Auto `yaml:"autoApprove,omitzero" json:"autoApprove,omitzero"`

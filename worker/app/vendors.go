@@ -117,7 +117,16 @@ func (v *vendors) source(q domainconfig.Qualys) (*activities.Source, error) {
 	if err != nil {
 		return nil, &activities.UserError{Message: err.Error()}
 	}
-	v.sources[key] = &activities.Source{Name: q.Name, Client: client}
+	src := &activities.Source{Name: q.Name, Client: client}
+	if c.Username != "" && c.APIURL != "" { // tags are read with a password only
+		c.PageSize = 0
+		tags, err := qualys.NewAM(c, qualys.FormatJSON)
+		if err != nil {
+			return nil, &activities.UserError{Message: err.Error()}
+		}
+		src.Tags = activities.NewTagTree(tags, time.Now)
+	}
+	v.sources[key] = src
 	return v.sources[key], nil
 }
 
