@@ -48,7 +48,7 @@ func (r *run) process(o *outcome) {
 
 // abandon marks an item whose host failed; it shares its host's fate.
 func (r *run) abandon(o, host *outcome) {
-	msg := issue{"ABANDONED", fmt.Sprintf("Abandoning processing payload item '%s', since its depends on payload item '%s' has errors", o.item.quoted(""), host.item.quoted(""))}
+	msg := issue{"ABANDONED", fmt.Sprintf("Abandoning processing payload item '%s', since its depends on payload item '%s' has errors", o.item.quoted("", r.now), host.item.quoted("", r.now))}
 	if host.parked == "partial" {
 		o.warnings = append(o.warnings, msg)
 		r.storePartial(o)
@@ -129,7 +129,7 @@ func (r *run) insert(o *outcome, id identification) {
 	if !id.complete {
 		o.partialEligible = true
 		o.fail("MISSING_MATCHING_ATTRIBUTES", "In payload missing minimum set of input values for criterion (matching) attributes from identify rule for table [%s]. Add these input values in payload item '%s'",
-			o.class.name, o.item.quoted(r.source))
+			o.class.name, o.item.quoted(r.source, r.now))
 		return
 	}
 	if r.insertBlocked(o.class) {
@@ -280,7 +280,7 @@ func (s *store) byDisplay(name, value string) string {
 	}
 	found := ""
 	s.indexOn(t, []string{t.display}).find([]string{value}, func(x *row) {
-		if found == "" {
+		if found == "" && x.table.isA(t) { // the index may be an ancestor's
 			found = x.id.String()
 		}
 	})

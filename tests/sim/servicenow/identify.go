@@ -193,8 +193,14 @@ func hasClassAttribute(e *ruleEntry) bool {
 }
 
 // candidates visits the CIs an entry may match. A dependent CI is searched for
-// only below its host; whichever side offers fewer candidates is walked.
-func (r *run) candidates(o *outcome, e *ruleEntry, values []string, visit func(*row)) {
+// only below its host; whichever side offers fewer candidates is walked. An
+// index may belong to an ancestor of the rule's table and hold other classes.
+func (r *run) candidates(o *outcome, e *ruleEntry, values []string, found func(*row)) {
+	visit := func(x *row) {
+		if x.table.isA(e.table) {
+			found(x)
+		}
+	}
 	if !o.rule.Dependent {
 		e.index.find(values, visit)
 		return
@@ -245,7 +251,7 @@ func (r *run) checkDependency(o *outcome) bool {
 			rules = append(rules, d.Parent+" >> "+half+" >> "+d.Child)
 		}
 	}
-	quoted := o.item.quoted(r.source)
+	quoted := o.item.quoted(r.source, r.now)
 	if len(rules) == 0 {
 		o.fail("METADATA_RULE_MISSING", "No containment or hosting rules defined for dependent class [%s]. Add containment/hosting rules for '%s'", o.class.name, quoted)
 		return false

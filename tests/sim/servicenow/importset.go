@@ -160,7 +160,7 @@ func (s *store) transformInto(tx *tx, m, staged *row, target *table) (*row, stri
 	var found *row
 	if len(keys) > 0 {
 		s.indexOn(target, keys).find(keyValues, func(x *row) {
-			if found == nil || x.seq < found.seq {
+			if x.table.isA(target) && (found == nil || x.seq < found.seq) { // the index may be an ancestor's
 				found = x
 			}
 		})

@@ -88,7 +88,7 @@ func (r *run) park(o *outcome) {
 	}
 	n := r.s.schema.nums
 	x := r.tx.insert(r.s.schema.tables["cmdb_ire_incomplete_payloads"], sysID{}, []field{
-		{n["source_name"], r.source}, {n["class_name"], o.item.className}, {n["payload"], o.item.encoded(r.source)}, {n["error"], o.errors[0].Error}})
+		{n["source_name"], r.source}, {n["class_name"], o.item.className}, {n["payload"], o.item.encoded(r.source, r.now)}, {n["error"], o.errors[0].Error}})
 	o.incompl = []string{x.id.String()}
 }
 
@@ -102,7 +102,7 @@ func (r *run) storePartial(o *outcome) {
 	source, key, _ := r.partialKey(o)
 	n := r.s.schema.nums
 	fields := []field{{n["source_name"], source}, {n["source_native_key"], key},
-		{n["class_name"], o.item.className}, {n["payload"], o.item.encoded("")}, {n["status"], "partial"}}
+		{n["class_name"], o.item.className}, {n["payload"], o.item.encoded("", r.now)}, {n["status"], "partial"}}
 	old := r.storedPartial(o)
 	if old == nil {
 		old = r.tx.insert(r.s.schema.tables["cmdb_ire_partial_payloads"], sysID{}, fields)

@@ -8,6 +8,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // payload is a parsed IRE request body.
@@ -341,18 +342,22 @@ func (it *item) subs() []*item {
 }
 
 // quoted is the item as error messages print it, in part when it is large.
-func (it *item) quoted(source string) string { return clip(it.encoded(source)) }
+// With a source it is the item as the engine received it at that time.
+func (it *item) quoted(source string, received time.Time) string {
+	return clip(it.encoded(source, received))
+}
 
 // encoded is the item as JSON, without its lookup and related records.
-func (it *item) encoded(source string) string {
+func (it *item) encoded(source string, received time.Time) string {
 	values := map[string]string{}
 	for k, v := range it.values {
 		values[k] = v
 	}
+	out := map[string]any{"className": it.className, "values": values, "lookup": []any{}, "related": []any{}, "settings": map[string]any{}}
 	if source != "" {
 		values["discovery_source"] = source
+		out["sys_ire_info"] = map[string]string{"ire_received_time": received.UTC().Format(timeLayout)}
 	}
-	out := map[string]any{"className": it.className, "values": values, "lookup": []any{}, "related": []any{}, "settings": map[string]any{}}
 	if it.internalID != "" {
 		out["internal_id"] = it.internalID
 	}

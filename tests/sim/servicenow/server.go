@@ -183,6 +183,10 @@ func (s *Server) api(w http.ResponseWriter, req *http.Request) {
 		writeError(w, http.StatusBadRequest, "Invalid request header", "Accept header is required")
 		return
 	}
+	if req.Method == http.MethodHead { // what GET says, without its body
+		req = req.Clone(req.Context())
+		req.Method, w = http.MethodGet, bodyless{w}
+	}
 	kind, rest := route(req.URL.Path)
 	if !inScope(req.Context(), kind) {
 		writeError(w, http.StatusUnauthorized, "User Not Authorized", "Access to unscoped api is not allowed")
@@ -207,6 +211,12 @@ func (s *Server) api(w http.ResponseWriter, req *http.Request) {
 		writeError(w, http.StatusBadRequest, "Requested URI does not represent any resource", nil)
 	}
 }
+
+// bodyless drops the body of an answer.
+type bodyless struct{ http.ResponseWriter }
+
+// Write takes the body and keeps nothing of it.
+func (bodyless) Write(p []byte) (int, error) { return len(p), nil }
 
 // writeError sends the platform's error envelope; detail may be nil.
 func writeError(w http.ResponseWriter, status int, message string, detail any) {

@@ -139,7 +139,7 @@ func (r *run) relationSource(rel *relOutcome) {
 }
 
 func (r *run) abandonRelation(rel *relOutcome, bad *outcome) {
-	msg := issue{"ABANDONED", "While processing relations encountered errors in payload item: " + bad.item.quoted("")}
+	msg := issue{"ABANDONED", "While processing relations encountered errors in payload item: " + bad.item.quoted("", r.now)}
 	switch bad.parked {
 	case "partial":
 		rel.op, rel.parked, rel.partials = "INSERT_AS_PARTIAL", "partial", bad.partials

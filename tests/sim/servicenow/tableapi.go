@@ -240,6 +240,10 @@ func (s *Server) listRecords(w http.ResponseWriter, req *http.Request, t *table)
 			w.Header().Set("Link", link)
 		}
 	}
+	if len(out) == 0 && strings.HasPrefix(req.URL.Path, "/api/now/v1/") { // the first version knows no empty list
+		noRecord(w)
+		return
+	}
 	writeJSON(w, http.StatusOK, map[string]any{"result": out})
 }
 

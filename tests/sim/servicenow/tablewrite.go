@@ -99,6 +99,9 @@ func (s *Server) serveStats(w http.ResponseWriter, req *http.Request, name strin
 		writeError(w, http.StatusMethodNotAllowed, "Method not Supported", nil)
 		return
 	}
+	if !s.permitted(w, req, t, nil) {
+		return
+	}
 	params := req.URL.Query()
 	s.store.mu.RLock()
 	defer s.store.mu.RUnlock()
