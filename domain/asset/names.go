@@ -14,7 +14,8 @@ var vendorNames = map[string]bool{
 	"localhost": true, "localhost4": true, "localhost6": true, "localdomain": true, "unknown": true, "unidentified": true, "none": true,
 	"null": true, "n/a": true, "na": true, "undefined": true, "default": true, "hostname": true, "(none)": true, "(unknown)": true, "computer": true,
 	"raspberrypi": true, "android": true, "iphone": true, "ipad": true, "ubuntu": true, "debian": true, "kali": true, "printer": true,
-	"router": true, "switch": true, "openwrt": true, "bogon": true,
+	"router": true, "switch": true, "openwrt": true, "bogon": true, "pfsense": true, "opnsense": true, "truenas": true, "freenas": true,
+	"diskstation": true, "macbook-pro": true, "macbook-air": true, "mac-mini": true, "imac": true, "fedora": true, "minwinpc": true,
 }
 
 // macShape matches the spellings in which sensors use a MAC address as a name.
@@ -45,10 +46,10 @@ func SplitHost(raw string) (short, full string) {
 	return short, s
 }
 
-// nameOnly returns s unless it is a vendor default or an address.
+// nameOnly returns s unless it is a vendor default, an address or a sign for none.
 func nameOnly(s string) string {
 	switch {
-	case vendorNames[s] || isAddress(s):
+	case vendorNames[s] || isAddress(s) || strings.Trim(s, "-_*?#") == "":
 		return ""
 	case macShape.MatchString(s):
 		return MAC(s)

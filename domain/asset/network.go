@@ -25,6 +25,7 @@ func shared(mac string) bool {
 
 // MAC returns a MAC address in lower case with colons, or "" when it is not six
 // bytes, is zero, broadcast or multicast, or is one that many machines share.
+// Solaris leaves out the leading zeros of bytes ("0:14:4f:1:2:3"): they are added.
 func MAC(raw string) string {
 	var hex [12]byte
 	n := 0
@@ -45,6 +46,11 @@ func MAC(raw string) string {
 		hex[n] = c
 		n++
 	}
+	if n < len(hex) {
+		if padded := padMAC(raw); padded != "" {
+			return MAC(padded)
+		}
+	}
 	if n != len(hex) || string(hex[:]) == "000000000000" || strings.IndexByte("13579bdf", hex[1]) >= 0 {
 		return "" // the lowest bit of the first byte says multicast; broadcast has it too
 	}
@@ -61,6 +67,38 @@ func MAC(raw string) string {
 		return mac
 	}
 	return ""
+}
+
+// padMAC adds the leading zeros to six bytes of one or two digits that are told
+// apart by colons or hyphens. It returns twelve digits, or "".
+func padMAC(raw string) string {
+	var out [12]byte
+	n, digits := 0, 0 // bytes begun; digits of the last one
+	for i := 0; i <= len(raw); i++ {
+		if i == len(raw) || raw[i] == ':' || raw[i] == '-' {
+			if digits < 1 || digits > 2 || n == 6 {
+				return ""
+			}
+			out[2*n], out[2*n+1] = '0', raw[i-1]
+			if digits == 2 {
+				out[2*n] = raw[i-2]
+			}
+			n, digits = n+1, 0
+			continue
+		}
+		if !isHex(raw[i]) {
+			return ""
+		}
+		digits++
+	}
+	if n != 6 {
+		return ""
+	}
+	return string(out[:])
+}
+
+func isHex(c byte) bool {
+	return c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F'
 }
 
 var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})

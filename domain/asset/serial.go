@@ -17,8 +17,17 @@ var junkWords = map[string]bool{
 	"assettagnumber": true, "chassisassettag": true, "baseboardassettag": true, "systemmanufacturer": true, "systemproductname": true,
 	"noenclosure": true, "evaluationboard": true, "asset1234567890": true, "mb1234567890": true, "bsn12345678901234567": true,
 	"1234": true, "12345": true, "123456": true, "1234567": true, "12345678": true, "123456789": true, "1234567890": true, "0123456789": true,
-	"01234567890123456789": true, "03000200040005000006000700080009": true, "1234567812345678": true,
+	"01234567890123456789": true, "03000200040005000006000700080009": true, "00020003000400050006000700080009": true, "1234567812345678": true,
 	"123456781234567890abcddeefaabbcc": true,
+}
+
+// sharedTags are, as junkKey spells them, what a cloud's virtual boards say in
+// place of a number, and what boards of ASUS ship with: the same on each of them.
+var sharedTags = map[string]bool{
+	"77837084326590858269328677": true, // Azure
+	"oraclecloudcom":             true,
+	"amazonec2":                  true,
+	"atn12345678901234567":       true,
 }
 
 // junkKey returns the letters and digits of s in lower case, so that
@@ -41,7 +50,7 @@ func junk(s string) bool {
 // Serial returns a serial number that can identify a machine, or "".
 func Serial(raw string) string {
 	s := Text(raw)
-	if len(s) < 3 || junk(s) || oneCharacter(s) {
+	if len(s) < 3 || junk(s) || sharedTags[junkKey(s)] || oneCharacter(s) {
 		return ""
 	}
 	return s
@@ -50,7 +59,7 @@ func Serial(raw string) string {
 // AssetTag returns an asset tag that somebody set, or "".
 func AssetTag(raw string) string {
 	s := Text(raw)
-	if s == "" || junk(s) || oneCharacter(s) {
+	if s == "" || junk(s) || sharedTags[junkKey(s)] || oneCharacter(s) {
 		return ""
 	}
 	return s
