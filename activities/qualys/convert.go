@@ -205,7 +205,7 @@ func (c *wireCloud) convert() asset.Cloud {
 		}
 		return asset.Cloud{
 			Provider: asset.CloudGCP, InstanceID: string(g.InstanceID), Name: string(g.HostName), AccountID: string(g.ProjectID), Region: region, Zone: string(g.Zone),
-			State: string(g.State), InstanceType: string(g.MachineType), ImageID: string(g.ImageID), NetworkID: string(g.Network), PrivateIP: string(g.PrivateIP),
+			State: googleState(string(g.State)), InstanceType: string(g.MachineType), ImageID: string(g.ImageID), NetworkID: string(g.Network), PrivateIP: string(g.PrivateIP),
 			PublicIP: string(g.PublicIP), MAC: string(g.MAC), Tags: cloudTags(c.GCP.Tags),
 		}
 	case c.IBM != nil && c.IBM.Server != nil:
@@ -245,4 +245,16 @@ type Result struct {
 	ID    int64
 	Asset *asset.Asset
 	Err   *FieldError
+}
+
+// googleState returns the state of an instance of Google in the words of the other
+// clouds: there, TERMINATED is an instance that was stopped and can be started
+// again; one that is deleted is not listed any more.
+//
+// Compute Engine, instance life cycle.
+func googleState(s string) string {
+	if strings.EqualFold(s, "TERMINATED") {
+		return "STOPPED"
+	}
+	return s
 }

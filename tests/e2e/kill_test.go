@@ -218,6 +218,7 @@ func (s *stack) ownTemporal() *temporalServer {
 
 func (t *temporalServer) up() {
 	t.cmd = exec.Command(shared.cli, "server", "start-dev", "--headless", "--ip", "127.0.0.1", "--port", fmt.Sprint(t.port), "--log-level", "error",
+		"--dynamic-config-value", fmt.Sprint("limit.historyCount.suggestContinueAsNew=", suggested),
 		"--db-filename", filepath.Join(t.s.dir, "temporal.db"), "--namespace", t.s.namespace)
 	require.NoError(t.s.t, t.cmd.Start())
 }

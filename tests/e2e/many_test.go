@@ -104,7 +104,8 @@ func TestManyStagedRecords(t *testing.T) {
 	left := s.stagedList("--limit", "1").Total
 	wasRefused := res.Rejected
 	timed("a run afterwards", sync)
-	require.Equal(t, []int64{0, 0, 0, wasRefused, left}, []int64{res.Created, res.Updated, res.Failed, res.Rejected, res.Pending}, "%+v", res.Counters)
+	require.Equal(t, []int64{0, 0, 0, wasRefused}, []int64{res.Created, res.Updated, res.Failed, res.Rejected}, "%+v", res.Counters)
+	require.LessOrEqual(t, res.Pending, left, "but for assets that turned out to be the same machine")
 	s.logHistories(contract.ApprovalWorkflowID("inventory"))
 	exit, text, errs := s.cli("audit", "verify")
 	require.Zero(t, exit, text+errs)
@@ -121,9 +122,9 @@ func (s *stack) writing(posts int) {
 	})
 }
 
-// suggested is the number of events from which the server suggests to continue as
-// new.
-const suggested = 4096
+// suggested is the number of events from which a server of a test's own suggests to
+// continue as new: a tenth of the usual, so that small runs cross it.
+const suggested = 400
 
 // logHistories checks that no run of a workflow has grown beyond what the server
 // suggests, give or take a claim.
