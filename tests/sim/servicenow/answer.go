@@ -106,7 +106,11 @@ func (r *run) answer() ireAnswer {
 		a := r.itemAnswer(o)
 		res.HasError = res.HasError || a.ErrorCount > 0
 		res.HasWarning = res.HasWarning || a.WarningCount > 0
-		res.Items = append(res.Items, a)
+		if o.additional {
+			res.AdditionalItems = append(res.AdditionalItems, a)
+		} else {
+			res.Items = append(res.Items, a)
+		}
 		if r.opt.summary {
 			summarise(res.Summary, o, a)
 		}
@@ -114,6 +118,10 @@ func (r *run) answer() ireAnswer {
 	for _, rel := range r.rels {
 		a := r.relationAnswer(rel)
 		res.HasError = res.HasError || a.ErrorCount > 0
+		if rel.index < 0 {
+			res.AdditionalRelations = append(res.AdditionalRelations, a)
+			continue
+		}
 		res.Relations = append(res.Relations, a)
 	}
 	return ireAnswer{res}
@@ -124,7 +132,7 @@ func (r *run) itemAnswer(o *outcome) itemAnswer {
 	a := itemAnswer{ClassName: o.item.className, Operation: o.op, SysID: unknownID, IdentifierEntrySysID: o.entryID,
 		RelatedSysIDs: []*string{}, RelatedItems: []relatedAnswer{}, Attempts: notNil(o.attempts), Errors: notNil(o.errors), Warnings: notNil(o.warnings),
 		Info: notNil(o.info), MaskedAttributes: o.masked, ErrorCount: len(o.errors), WarningCount: len(o.warnings), Markers: []string{},
-		InputIndices: o.indices, DuplicateLookups: o.duplicateLookups, MergedPayloadIDs: notNil(o.merged), PartialSysIDs: o.partials, IncompleteSysIDs: o.incompl}
+		InputIndices: notNil(o.indices), DuplicateLookups: o.duplicateLookups, MergedPayloadIDs: notNil(o.merged), PartialSysIDs: o.partials, IncompleteSysIDs: o.incompl}
 	if len(o.indices) > 1 {
 		a.DuplicateIndices = o.indices[1:]
 	}
@@ -164,6 +172,9 @@ func (r *run) relationAnswer(rel *relOutcome) relationAnswer {
 	a := relationAnswer{ClassName: "cmdb_rel_ci", Operation: rel.op, SysID: unknownID, IdentifierEntrySysID: unknownID,
 		Errors: notNil(rel.errors), Warnings: []issue{}, ErrorCount: len(rel.errors), Markers: []string{}, InputIndices: []int{rel.index},
 		MergedPayloadIDs: []string{}, PartialSysIDs: rel.partials, IncompleteSysIDs: rel.incompl}
+	if rel.index < 0 {
+		a.InputIndices = []int{}
+	}
 	if a.ErrorCount > 0 && rel.parked == "" && (a.Operation == "" || a.Operation == "NO_CHANGE") {
 		a.Operation = r.settings.FailedOperation
 	}
@@ -198,6 +209,9 @@ func summarise(out map[string]*classSummary, o *outcome, a itemAnswer) {
 		c.Incomplete++
 	case a.ErrorCount > 0:
 		c.Skipped++
+	case o.additional && a.Operation == "INSERT":
+		c.AdditionalInserted++
+		c.MergedPartial += len(o.merged)
 	default:
 		c.count(a.Operation)
 		c.MergedPartial += len(o.merged)

@@ -41,7 +41,7 @@ func (s *Server) buildHandler() error {
 			s.auth.expire()
 		}
 		if authed, ok := s.authenticate(w, req); ok && s.admit(w, authed) {
-			s.api(w, authed)
+			s.queued(w, authed, func() { s.api(w, authed) })
 		}
 	})
 	dated := http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {

@@ -66,8 +66,8 @@ func (r *run) duplicateKeys(o *outcome, sources []sourceInfo) []duplicateKey {
 		}
 		host = fmt.Sprint(h.index)
 	}
-	for _, e := range o.rule.Entries {
-		if e.Inactive || e.Table != "" {
+	for _, e := range r.s.rules.entries(o.rule) {
+		if e.Table != "" {
 			continue
 		}
 		values, complete := r.criterion(o, e)

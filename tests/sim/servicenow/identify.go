@@ -34,12 +34,9 @@ func (r *run) identify(o *outcome) (identification, bool) {
 	if o.rule.Dependent && o.host >= 0 && r.primaryOf(o.host).inserted {
 		return out, true // nothing can hang on a host that is seconds old
 	}
-	for _, e := range o.rule.Entries {
-		if e.Inactive {
-			continue
-		}
+	for rl, e := range r.s.rules.entries(o.rule) {
 		found, result, ok := r.tryEntry(o, e)
-		o.attempts = append(o.attempts, describe(o.rule, e, result))
+		o.attempts = append(o.attempts, describe(rl, e, result))
 		if !ok {
 			return out, false
 		}
@@ -134,10 +131,7 @@ func entryValues(have map[string]string, attributes []string, class string, allo
 }
 
 func (r *run) anyComplete(o *outcome) bool {
-	for _, e := range o.rule.Entries {
-		if e.Inactive {
-			continue
-		}
+	for _, e := range r.s.rules.entries(o.rule) {
 		if e.Table != "" {
 			if len(r.usableLookups(o, e)) > 0 && r.hybridComplete(o, e) {
 				return true
@@ -194,10 +188,11 @@ func hasClassAttribute(e *ruleEntry) bool {
 
 // candidates visits the CIs an entry may match. A dependent CI is searched for
 // only below its host; whichever side offers fewer candidates is walked. An
-// index may belong to an ancestor of the rule's table and hold other classes.
+// index may belong to an ancestor of the rule's table and hold other classes;
+// the entry of a parent's rule finds CIs of the rule's own class, too.
 func (r *run) candidates(o *outcome, e *ruleEntry, values []string, found func(*row)) {
 	visit := func(x *row) {
-		if x.table.isA(e.table) {
+		if x.table.isA(o.rule.table) {
 			found(x)
 		}
 	}

@@ -32,23 +32,25 @@ type run struct {
 
 // outcome is what became of one input item.
 type outcome struct {
-	index    int
-	item     *item
-	class    *table
-	rule     *rule
-	host     int // index of the item it depends on, -1 for none
-	hostRel  *relation
-	primary  int // index of the item it was merged into, -1 for none
-	sources  []sourceInfo
-	refs     []refBinding
-	subs     []*subOutcome
-	state    int // 0 new, 1 in work, 2 done
-	row      *row
-	stored   *row // the partial payload that was merged in
-	inserted bool
-	op       string
-	entryID  string
-	parked   string // "", "partial", "incomplete"
+	index   int
+	item    *item
+	class   *table
+	rule    *rule
+	host    int // index of the item it depends on, -1 for none
+	hostRel *relation
+	primary int // index of the item it was merged into, -1 for none
+	// additional marks an item that came from a stored partial payload.
+	additional bool
+	sources    []sourceInfo
+	refs       []refBinding
+	subs       []*subOutcome
+	state      int // 0 new, 1 in work, 2 done
+	row        *row
+	stored     *row // the partial payload that was merged in
+	inserted   bool
+	op         string
+	entryID    string
+	parked     string // "", "partial", "incomplete"
 
 	attempts          []attempt
 	errors, warnings  []issue
@@ -75,7 +77,7 @@ type subOutcome struct {
 
 type relOutcome struct {
 	rel      *relation
-	index    int
+	index    int // of the payload, -1 for one of a stored partial payload
 	op       string
 	row      *row
 	parked   string
@@ -144,6 +146,7 @@ func (r *run) execute() {
 			r.process(o)
 		}
 		r.applyDeferred()
+		r.completePartials()
 	}
 	if r.blocked() {
 		r.abandonAll()

@@ -42,7 +42,7 @@ func (s *Server) serveMeta(w http.ResponseWriter, req *http.Request, class strin
 		return
 	}
 	t := s.store.lookupTable(class)
-	if t == nil || (!t.isCI && t.name != "cmdb") {
+	if t == nil || !t.isCI && t.name != "cmdb" && (!s.opt.Settings.MetaOfRecords || !strings.HasPrefix(t.name, "cmdb_")) {
 		noRecord(w)
 		return
 	}
@@ -65,19 +65,29 @@ func (s *Server) serveMeta(w http.ResponseWriter, req *http.Request, class strin
 func (t *table) metaAttributes() []metaAttribute {
 	out := make([]metaAttribute, 0, len(t.order))
 	for _, c := range t.order {
-		length, fallback := "255", any(nil)
-		if c.kind == "reference" {
-			length = "32"
-		} else if c.kind != "string" {
-			length = "40"
-		}
+		fallback := any(nil)
 		if c.fallback != "" {
 			fallback = c.fallback
 		}
-		out = append(out, metaAttribute{c.name, labelOf(c.name), c.kind, length, fallback,
+		out = append(out, metaAttribute{c.name, labelOf(c.name), c.kind, strconv.Itoa(c.maxLength()), fallback,
 			strconv.FormatBool(c.owner != t), strconv.FormatBool(c.mandatory), "false", strconv.FormatBool(c.name == t.display)})
 	}
 	return out
+}
+
+// maxLength is the length of a column, its type's when it has none of its own.
+func (c *column) maxLength() int {
+	switch {
+	case c.length > 0:
+		return c.length
+	case c.kind == "reference":
+		return 32
+	case c.kind == "glide_list":
+		return 4000
+	case c.kind != "string":
+		return 40
+	}
+	return 255
 }
 
 func labelOf(element string) string {

@@ -7,7 +7,8 @@ import (
 )
 
 // mergePartial completes an item with the stored partial payload of the same
-// source key: what the item itself does not say is taken from there. The stored
+// key: what the item itself does not say is taken from there, and what it says
+// differently too when the stored payload's data are more recent. The stored
 // record goes when the item is committed and is rewritten when it still is not
 // complete.
 func (r *run) mergePartial(o *outcome) {
@@ -19,14 +20,13 @@ func (r *run) mergePartial(o *outcome) {
 	if stored == nil || stored.get(n["class_name"]) != o.item.className {
 		return
 	}
-	var old struct {
-		Values map[string]string `json:"values"`
-	}
-	if json.Unmarshal([]byte(stored.get(n["payload"])), &old) != nil {
+	old, err := parseItem(json.RawMessage(stored.get(n["payload"])), false)
+	if err != nil {
 		return
 	}
-	for name, v := range old.Values {
-		if o.item.values[name] == "" && v != "" {
+	newer := o.item.source.recency != "" && old.source.recency > o.item.source.recency
+	for name, v := range old.values {
+		if v != "" && (newer || o.item.values[name] == "") {
 			o.item = o.item.with(name, v)
 		}
 	}
@@ -44,8 +44,8 @@ func (r *run) partialKey(o *outcome) (source, key string, ok bool) {
 	if o.rule == nil {
 		return "", "", false
 	}
-	for _, e := range o.rule.Entries {
-		if e.Inactive || e.Table != "" {
+	for _, e := range r.s.rules.entries(o.rule) {
+		if e.Table != "" {
 			continue
 		}
 		if values, complete := r.criterion(o, e); complete {
@@ -62,7 +62,7 @@ func (r *run) storedPartial(o *outcome) (found *row) {
 	}
 	n := r.s.schema.nums
 	r.s.ix.partial.find([]string{source, key}, func(x *row) {
-		if x.get(n["source_native_key"]) == key {
+		if x.get(n["source_native_key"]) == key && r.fresh(x) {
 			found = x
 		}
 	})
@@ -92,8 +92,12 @@ func (r *run) park(o *outcome) {
 	o.incompl = []string{x.id.String()}
 }
 
-// storePartial keeps the item under its source key; a former partial of the
-// same key is rewritten, not multiplied.
+// fresh tells whether a stored partial payload still counts: it is deleted after
+// ninety days.
+func (r *run) fresh(stored *row) bool { return r.now.Unix()-stored.updated < 90*24*3600 }
+
+// storePartial keeps the item under its key, with the host it waits for; a
+// former partial of the same key is rewritten, not multiplied.
 func (r *run) storePartial(o *outcome) {
 	o.parked, o.op = "partial", "INSERT_AS_PARTIAL"
 	if r.opt.dryRun {
@@ -104,6 +108,7 @@ func (r *run) storePartial(o *outcome) {
 	fields := []field{{n["source_name"], source}, {n["source_native_key"], key},
 		{n["class_name"], o.item.className}, {n["payload"], o.item.encoded("", r.now)}, {n["status"], "partial"}}
 	old := r.storedPartial(o)
+	fields = append(fields, r.awaitedHost(o, old)...)
 	if old == nil {
 		old = r.tx.insert(r.s.schema.tables["cmdb_ire_partial_payloads"], sysID{}, fields)
 	} else {

@@ -362,7 +362,13 @@ func (it *item) encoded(source string, received time.Time) string {
 		out["internal_id"] = it.internalID
 	}
 	if it.source.complete() {
-		out["sys_object_source_info"] = map[string]string{"source_name": it.source.name, "source_native_key": it.source.key}
+		info := map[string]string{"source_name": it.source.name, "source_native_key": it.source.key}
+		for name, v := range map[string]string{"source_feed": it.source.feed, "source_recency_timestamp": it.source.recency} {
+			if v != "" {
+				info[name] = v
+			}
+		}
+		out["sys_object_source_info"] = info
 	}
 	b, err := json.Marshal(out)
 	if err != nil {

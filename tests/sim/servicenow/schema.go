@@ -6,13 +6,14 @@ import (
 	"fmt"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
 	"sync"
 
 	"github.com/goccy/go-yaml"
 )
 
-//go:embed data/tables.yaml data/rules.yaml
+//go:embed data
 var dataFiles embed.FS
 
 // table is one table of the instance with everything it inherits resolved.
@@ -34,7 +35,7 @@ type table struct {
 // column describes one column as a table sees it.
 type column struct {
 	name, kind, ref, fallback string
-	num                       int
+	num, length               int
 	mandatory                 bool
 	owner                     *table
 }
@@ -88,7 +89,17 @@ func (s *schema) num(name string) int {
 // The embedded documents are parsed once: that takes ten times as long as
 // building an instance from them, and tests build thousands of instances.
 var (
-	tableDocument = sync.OnceValues(func() (*tableFile, error) { return readYAML[tableFile]("data/tables.yaml") })
+	tableDocument = sync.OnceValues(func() (*tableFile, error) {
+		all := &tableFile{}
+		for _, name := range []string{"data/tables.yaml", "data/connector.yaml"} {
+			file, err := readYAML[tableFile](name)
+			if err != nil {
+				return nil, err
+			}
+			all.Tables = append(all.Tables, file.Tables...)
+		}
+		return all, nil
+	})
 	// ruleDocument is JSON, because every instance changes its own copy.
 	ruleDocument = sync.OnceValues(func() ([]byte, error) {
 		file, err := readYAML[ruleFile]("data/rules.yaml")
@@ -148,7 +159,7 @@ func (t *table) inherit(p *table) {
 	}
 }
 
-// addColumn reads element[:type][>table][=default][!].
+// addColumn reads element[(length)][:type][>table][=default][!].
 func (t *table) addColumn(s *schema, spec string) {
 	c := &column{kind: "string", owner: t}
 	if strings.HasSuffix(spec, "!") {
@@ -160,6 +171,10 @@ func (t *table) addColumn(s *schema, spec string) {
 	}
 	if name, kind, ok := strings.Cut(spec, ":"); ok {
 		c.kind, spec = kind, name
+	}
+	if name, length, ok := strings.Cut(strings.TrimSuffix(spec, ")"), "("); ok {
+		spec = name
+		c.length, _ = strconv.Atoi(length) // without a number the type's length stays
 	}
 	c.name, c.num = spec, s.num(spec)
 	if old := t.columns[c.name]; old != nil {

@@ -29,6 +29,13 @@ func (s *store) seed(opt Options) error {
 	for i, v := range sources {
 		add("sys_choice", "discovery_source "+v, map[string]string{"name": "cmdb_ci", "element": "discovery_source", "value": v, "label": v, "inactive": "false", "language": "en", "sequence": strconv.Itoa(i)})
 	}
+	choices, err := loadChoices()
+	if err != nil {
+		return err
+	}
+	for _, c := range choices {
+		add("sys_choice", c.table+" "+c.element+" "+c.value, map[string]string{"name": c.table, "element": c.element, "value": c.value, "label": c.label, "inactive": "false", "language": "en", "sequence": strconv.Itoa(c.sequence)})
+	}
 	for name, v := range file.Properties {
 		add("sys_properties", name, map[string]string{"name": name, "value": v})
 	}

@@ -37,6 +37,10 @@ type Options struct {
 	// UpdateSets are update sets (exported XML) that are committed before the
 	// start: the tables and columns that an application brings.
 	UpdateSets []string
+	// Semaphores is the number of API calls that run at the same time, the set
+	// API_INT of one node; further ones wait, and when SemaphoreQueue (default 50)
+	// are waiting the next is answered with 429. 0, the default, is no limit.
+	Semaphores, SemaphoreQueue int
 	// Seed makes sys_ids differ between instances.
 	Seed uint64
 	// Now is the instance's clock, default time.Now.
@@ -62,6 +66,9 @@ type Settings struct {
 	// Release "older" gives the Hardware Rule's adapter entry the attributes
 	// ip_address and mac_address instead of mac_address and name.
 	Release string
+	// MetaOfRecords lets the CMDB Meta API answer for tables of the CMDB that are
+	// no classes of CIs, such as cmdb_serial_number; default 404.
+	MetaOfRecords bool
 	// StrictQualification rejects a dependent with two dependency relations of
 	// different type to the same host.
 	StrictQualification bool
@@ -100,6 +107,8 @@ type Server struct {
 
 	recorder *control.Recorder
 	trouble  trouble
+	sessions sessions
+	slots    *semaphore
 	acls     aclList
 }
 
@@ -107,7 +116,7 @@ type Server struct {
 // folder, a journal of an incompatible version, a malformed fault plan.
 func New(opt Options) (*Server, error) {
 	opt.setDefaults()
-	s := &Server{opt: opt, auth: newAuthority(opt)}
+	s := &Server{opt: opt, auth: newAuthority(opt), slots: newSemaphore(opt.Semaphores, opt.SemaphoreQueue)}
 	if err := s.open(); err != nil {
 		return nil, err
 	}
@@ -189,6 +198,10 @@ func (s *Server) api(w http.ResponseWriter, req *http.Request) {
 	}
 	kind, rest := route(req.URL.Path)
 	if !inScope(req.Context(), kind) {
+		if s.scopeCheck() {
+			writeError(w, http.StatusForbidden, "User Not Authorized", "Missing required api access scope")
+			return
+		}
 		writeError(w, http.StatusUnauthorized, "User Not Authorized", "Access to unscoped api is not allowed")
 		return
 	}

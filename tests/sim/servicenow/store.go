@@ -30,7 +30,7 @@ type store struct {
 
 // coreIndexes are the searches that every IRE call makes.
 type coreIndexes struct {
-	source, sourceTarget, relParent, relChild, relTriple, duplicateOf, choice, property, partial, relSource, lastUpdate *index
+	source, sourceTarget, relParent, relChild, relTriple, duplicateOf, choice, property, partial, relSource, lastUpdate, partialHost *index
 }
 
 func newStore(now func() time.Time, salt uint64) (*store, error) {
@@ -51,6 +51,7 @@ func newStore(now func() time.Time, salt uint64) (*store, error) {
 		choice:       s.indexOn(t["sys_choice"], []string{"name", "element", "value"}),
 		property:     s.indexOn(t["sys_properties"], []string{"name"}),
 		partial:      s.indexOn(t["cmdb_ire_partial_payloads"], []string{"source_name", "source_native_key"}),
+		partialHost:  s.indexOn(t["cmdb_ire_partial_payloads"], []string{"host_source", "host_key"}),
 		relSource:    s.indexOn(t["sys_rel_source"], []string{"target_sys_id"}),
 		lastUpdate:   s.indexOn(t["cmdb_datasource_last_update"], []string{"cmdb_ci"}),
 	}
@@ -208,7 +209,14 @@ func (t *tx) remove(r *row) {
 
 // rollback takes back everything, latest change first.
 func (t *tx) rollback() {
-	for i := len(t.undo) - 1; i >= 0; i-- {
+	t.rollbackTo(0)
+	t.touched, t.order = nil, nil
+}
+
+// rollbackTo takes back the changes after the first n. Their rows stay noted:
+// the journal writes them as they are.
+func (t *tx) rollbackTo(n int) {
+	for i := len(t.undo) - 1; i >= n; i-- {
 		step := t.undo[i]
 		switch {
 		case step.before == nil:
@@ -221,7 +229,7 @@ func (t *tx) rollback() {
 			*step.r = *step.before
 		}
 	}
-	t.undo, t.touched, t.order = nil, nil, nil
+	t.undo = t.undo[:n]
 }
 
 // commit makes the changes durable, in one journal frame; it answers only

@@ -347,6 +347,8 @@ func (sh shape) cell(r *row, path string) any {
 	show := v
 	if col != nil && col.ref != "" && v != "" {
 		show = sh.s.displayOf(v)
+	} else if sh.display == "true" || sh.display == "all" {
+		show = sh.s.choiceLabel(col, v)
 	}
 	if sh.display == "all" {
 		out := map[string]any{"display_value": show, "value": v}

@@ -132,6 +132,9 @@ func (s *store) addDictionaryEntry(d dictionaryEntry) error {
 		t.display = d.Element
 	}
 	c := t.columns[d.Element]
+	if n, err := strconv.Atoi(d.Length); err == nil && n > 0 {
+		c.length = n
+	}
 	t.each(func(x *table) {
 		if x != t && x.columns[c.name] == nil {
 			x.columns[c.name] = c
