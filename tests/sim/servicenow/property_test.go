@@ -1,6 +1,7 @@
 package servicenow_test
 
 import (
+	"encoding/json"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -67,6 +68,9 @@ func TestPropertyRepeatOfATangleChangesNothing(t *testing.T) {
 		if first.HasError || slices.ContainsFunc(first.Items, func(it ireItem) bool { return it.Operation != "INSERT" }) {
 			return
 		}
+		if contend(rt, body) {
+			return
+		}
 		compared++
 		before := i.digest()
 		for _, it := range i.ire(variant, options, body).Items {
@@ -75,6 +79,28 @@ func TestPropertyRepeatOfATangleChangesNothing(t *testing.T) {
 		require.Equal(rt, before, i.digest())
 	})
 	require.Positive(t, compared)
+}
+
+// contend says whether two items have the same serial number. A server and a
+// hypervisor have rules of their own, so both become CIs at first; later the
+// server's rule, which looks at all hardware, finds both and takes one of them
+// for a duplicate.
+func contend(t require.TestingT, body string) bool {
+	var payload struct {
+		Items []struct {
+			Values map[string]string `json:"values"`
+		} `json:"items"`
+	}
+	require.NoError(t, json.Unmarshal([]byte(body), &payload))
+	seen := map[string]bool{}
+	for _, it := range payload.Items {
+		serial := it.Values["serial_number"]
+		if serial != "" && seen[serial] {
+			return true
+		}
+		seen[serial] = true
+	}
+	return false
 }
 
 // Splitting and reordering independent items, repeating payloads and writing
