@@ -96,7 +96,7 @@ func (a *Inventory) fetchPage(ctx context.Context, in contract.FetchPageInput) (
 	}
 	chosen := selection(setup, &plan)
 	q := qualys.Query{Cursor: in.Cursor, UpdatedSince: plan.Since, Filter: chosen.pushed(), ExcludeFields: chosen.excluded(setup)}
-	if catalogue(setup) && chosen.all() {
+	if catalogue(setup) && chosen.all() && !setup.Schedule.ExcludeUnmanaged {
 		q.ExcludeFields, q.IncludeFields = nil, []string{softwareSection}
 	}
 	q.PageSize = src.Client.PageSize()
@@ -265,10 +265,21 @@ func (p *preparer) cleanse(results []qualys.Result) {
 		if r.Err != nil {
 			continue
 		}
+		if p.setup.Schedule.ExcludeUnmanaged && r.Asset.Unmanaged() != "" {
+			continue
+		}
 		if c := asset.CleanseNamed(r.Asset, asset.Naming{Form: names.Form, Case: names.Case, Never: names.Never}); p.chosen.has(r.Asset, c) {
 			p.clean[i] = c
 		}
 	}
+}
+
+// leftOut says why an asset is not selected.
+func (p *preparer) leftOut(a *asset.Asset) string {
+	if sources := a.Unmanaged(); p.setup.Schedule.ExcludeUnmanaged && sources != "" {
+		return "unmanaged: known to " + sources + " only"
+	}
+	return notSelected
 }
 
 // notSelected is the reason of an asset that the filter leaves out.
@@ -316,7 +327,7 @@ func (p *preparer) record(i int, r *qualys.Result) (store.Staging, error) {
 	}
 	clean := p.clean[i]
 	if clean == nil {
-		rec.Outcome, rec.Reason = record.Filtered, notSelected
+		rec.Outcome, rec.Reason = record.Filtered, p.leftOut(r.Asset)
 		return p.sealed(rec, &Body{Revision: p.setup.Revision})
 	}
 	body := &Body{Name: clean.Name, Revision: p.setup.Revision, Inputs: classify.InputsOf(r.Asset, clean), Clean: cleanSteps(r.Asset, clean)}
@@ -357,7 +368,7 @@ func (p *preparer) packages(i int, r *qualys.Result) (store.Staging, error) {
 		return p.sealed(rec, body)
 	}
 	if p.clean[i] == nil {
-		rec.Outcome, rec.Reason = record.Filtered, notSelected
+		rec.Outcome, rec.Reason = record.Filtered, p.leftOut(r.Asset)
 		return p.sealed(rec, body)
 	}
 	all := p.setup.Mapping.Apply(mapping.Input{

@@ -55,16 +55,20 @@ func (l *Ledger) LedgerOpenRun(ctx context.Context, in contract.OpenRunInput) (c
 	if in.Sample < 0 || in.Sample > maxSample {
 		return contract.RunPlan{}, temporalError(&UserError{Message: fmt.Sprintf("a sample of %d is out of range: use 1 to %d", in.Sample, maxSample)})
 	}
+	scope := in.Schedule
+	if in.Sample > 0 {
+		scope = contract.TrialOf(in.Schedule)
+	}
 	open := store.OpenRun{
-		Aside: in.Sample > 0 || !in.Since.IsZero(), Since: in.Since,
+		Aside: in.Sample > 0 || !in.Since.IsZero(), Sample: in.Sample > 0, Since: in.Since,
 		ID: in.Run, WorkflowID: in.WorkflowID,
-		Schedule: in.Schedule, Source: setup.Schedule.Source, Target: setup.Schedule.Target, Direction: setup.Schedule.Direction,
-		Revision: setup.Revision, Full: in.Full || in.Verify, Verify: in.Verify, RulesDigest: setup.RulesDigest,
+		Schedule: scope, Source: setup.Schedule.Source, Target: setup.Schedule.Target, Direction: setup.Schedule.Direction,
+		Revision: setup.Revision, Full: in.Full || in.Verify || setup.Schedule.Mode == config.ModeFull, Verify: in.Verify, RulesDigest: setup.RulesDigest,
 		Overlap: time.Duration(setup.Properties.Overlap), ResumeWithin: time.Duration(setup.Properties.ResumeWithin),
 	}
 	plan := contract.RunPlan{
-		Run: in.Run, Schedule: in.Schedule, Source: open.Source, Target: open.Target, Revision: setup.Revision,
-		StartedAt: l.Now().UTC(), FailureRatio: setup.Properties.FailureRatio, Approval: setup.Schedule.Approval == config.ApprovalManual,
+		Run: in.Run, Schedule: scope, Source: open.Source, Target: open.Target, Revision: setup.Revision,
+		StartedAt: l.Now().UTC(), FailureRatio: setup.Properties.FailureRatio, Approval: in.Sample > 0 || setup.Schedule.Approval == config.ApprovalManual,
 	}
 	if plan.Attributes, err = l.Temporal.HasAttributes(ctx); err != nil {
 		return contract.RunPlan{}, temporalError(err)
@@ -89,7 +93,7 @@ func (l *Ledger) LedgerOpenRun(ctx context.Context, in contract.OpenRunInput) (c
 	if err := crash.At(ctx, crash.AfterOpenRun); err != nil {
 		return contract.RunPlan{}, err
 	}
-	plan.Mode, plan.Since, plan.Cursor = string(opened.Mode), opened.Since, opened.Cursor
+	plan.Mode, plan.Since, plan.Cursor = string(opened.Mode), setup.after(opened.Since), opened.Cursor
 	plan.Enumeration, plan.Epoch, plan.Resumed, plan.Verify = opened.Enumeration, opened.Epoch, opened.Resumed, opened.Verify
 	plan.CheckTotal = !opened.Resumed
 	plan.Aside, plan.Sample = open.Aside, int64(in.Sample)
@@ -105,7 +109,7 @@ func (l *Ledger) LedgerOpenRun(ctx context.Context, in contract.OpenRunInput) (c
 	if plan.Preflight, err = l.untested(ctx, in.Run, &plan); err != nil {
 		return contract.RunPlan{}, temporalError(err)
 	}
-	links, err := l.Store.SampleLinks(ctx, in.Schedule, 1)
+	links, err := l.Store.SampleLinks(ctx, scope, 1)
 	if err != nil {
 		return contract.RunPlan{}, temporalError(err)
 	}
@@ -157,7 +161,7 @@ func (l *Ledger) LedgerCloseRun(ctx context.Context, in contract.CloseRunInput) 
 	if err := crash.At(ctx, crash.AfterCloseRun); err != nil {
 		return contract.RunResult{}, err
 	}
-	if in.Plan.Approval {
+	if in.Plan.Approval && in.Plan.Sample == 0 {
 		if err := l.Temporal.Staged(ctx, in.Plan.Schedule); err != nil {
 			return contract.RunResult{}, temporalError(err)
 		}

@@ -31,7 +31,7 @@ func (a *Write) ServiceNowPlanPage(ctx context.Context, in contract.WritePageInp
 		}
 		auto := w.setup.Schedule.AutoApprove
 		for i := range planned {
-			planned[i].Approve = auto.Allows(planned[i].Plan)
+			planned[i].Approve = in.Plan.Sample == 0 && auto.Allows(planned[i].Plan)
 		}
 		if err := w.Store.HoldStaged(ctx, w.as, planned, false); err != nil {
 			return err

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/samber/lo"
 
@@ -18,6 +19,7 @@ import (
 	"github.com/qbridge/qbridge/domain/config"
 	"github.com/qbridge/qbridge/domain/mapping"
 	"github.com/qbridge/qbridge/domain/qql"
+	"github.com/qbridge/qbridge/workflows/contract"
 )
 
 // Setup is what one schedule of one revision says, compiled.
@@ -34,9 +36,19 @@ type Setup struct {
 	// Filter selects assets; nil: all. Push says that the source takes a filter.
 	Filter *qql.Query
 	Push   bool
+	// Since bounds every run to what changed after it; zero: no bound.
+	Since time.Time
 	// RulesDigest changes when rules, mapping, sections or filter change; the
 	// next run is then a full one.
 	RulesDigest string
+}
+
+// after returns the later of an instant and the bound of the schedule.
+func (s *Setup) after(t time.Time) time.Time {
+	if s.Since.After(t) {
+		return s.Since
+	}
+	return t
 }
 
 // Settings reads revisions and keeps what was compiled from them: a revision is
@@ -72,8 +84,10 @@ func (s *Settings) Config(ctx context.Context, revision string) (string, *config
 	return id, c.config, nil
 }
 
-// Of returns the setup of a schedule; an empty revision means the active one.
+// Of returns the setup of a schedule, or of a trial of it; an empty revision means
+// the active one.
 func (s *Settings) Of(ctx context.Context, revision, schedule string) (*Setup, error) {
+	schedule = contract.TriedSchedule(schedule)
 	id, c, err := s.compiled(ctx, revision)
 	if err != nil {
 		return nil, err
@@ -87,8 +101,14 @@ func (s *Settings) Of(ctx context.Context, revision, schedule string) (*Setup, e
 	if err != nil {
 		return nil, &UserError{Message: fmt.Sprintf("filter of schedule %s: %v", schedule, err)}
 	}
+	var since time.Time
+	if sched.Since != "" {
+		if since, err = config.ParseInstant(sched.Since, sched.TimeZone); err != nil {
+			return nil, &UserError{Message: fmt.Sprintf("since of schedule %s: %v", schedule, err)}
+		}
+	}
 	return &Setup{
-		Filter: filter, Push: apiOf(c.config, sched.Source) == config.APICSAM,
+		Since: since, Filter: filter, Push: apiOf(c.config, sched.Source) == config.APICSAM,
 		Revision: id, Schedule: sched, Properties: c.config.Properties,
 		Rules: c.rules[apiOf(c.config, sched.Source)], Mapping: c.mapping, DiscoverySource: sourceOf(c.config, sched.Target), Tables: tablesOf(c.config, sched.Target), Listed: map[string]map[string]bool{"tags": lo.SliceToMap(sched.Tags, func(t string) (string, bool) { return t, true })}, RulesDigest: rulesDigest(c, sched),
 	}, nil
@@ -183,6 +203,9 @@ func rulesDigest(c *compiled, s config.Schedule) string {
 	}
 	for _, tag := range s.Tags {
 		fmt.Fprintln(h, tag)
+	}
+	if s.Since != "" || s.ExcludeUnmanaged {
+		fmt.Fprintln(h, "since", s.Since, s.TimeZone, s.ExcludeUnmanaged)
 	}
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }

@@ -80,7 +80,7 @@ func (a *Write) checkLinks(ctx context.Context, plan contract.RunPlan) (contract
 	if err != nil {
 		return res, err
 	}
-	plan.Mode, plan.Since, plan.Cursor, plan.Resumed, plan.Retries = string(opened.Mode), opened.Since, opened.Cursor, false, 0
+	plan.Mode, plan.Since, plan.Cursor, plan.Resumed, plan.Retries = string(opened.Mode), setup.after(opened.Since), opened.Cursor, false, 0
 	plan.CheckTotal = true
 	plan.Enumeration, plan.Verify = opened.Enumeration, true
 	res.Plan = &plan

@@ -118,6 +118,8 @@ type OpenRun struct {
 	// Since, when set, bounds it to assets that changed after that instant.
 	Aside bool
 	Since time.Time
+	// Sample makes the run forget what a trial before it staged.
+	Sample bool
 	// TakeOver, when not zero, is the epoch of a holder known to be dead.
 	TakeOver int64
 }

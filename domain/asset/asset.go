@@ -10,7 +10,11 @@
 //	Qualys AM&T v2 ─┘
 package asset
 
-import "time"
+import (
+	"slices"
+	"strings"
+	"time"
+)
 
 // Section names one list or object of an asset that Qualys may leave out
 // (null, excluded by includeFields/excludeFields, or not offered by the API).
@@ -227,6 +231,32 @@ type Tag struct {
 type InventorySource struct {
 	Source               string
 	Created, LastUpdated time.Time
+}
+
+// scanning are the sources by which Qualys itself examines an asset: agent,
+// scans by address or name, cloud connectors. What only others report — passive
+// sensors, a CMDB, a directory, attack surface discovery — is unmanaged.
+var scanning = []string{"QAGENT", "IP", "DNSNAME", "NETBIOS", "INSTANCE_ID", "VIRTUAL_MACHINE_ID"}
+
+// Unmanaged returns the sources of an asset that no source of Qualys' own
+// examines, joined by commas, and "" for all others. An asset that tells no source
+// is taken by its tracking method, and counts as managed when it has none.
+func (a *Asset) Unmanaged() string {
+	var sources []string
+	for _, in := range a.Inventory {
+		if in.Source != "" {
+			sources = append(sources, in.Source)
+		}
+	}
+	if len(sources) == 0 && a.TrackingMethod != "" {
+		sources = []string{a.TrackingMethod}
+	}
+	for _, s := range sources {
+		if slices.Contains(scanning, strings.ToUpper(s)) {
+			return ""
+		}
+	}
+	return strings.Join(sources, ", ")
 }
 
 // Location is a place as Qualys reports it.

@@ -78,3 +78,31 @@ func TestHasTellsAnEmptySectionFromAMissingOne(t *testing.T) {
 	require.True(t, a.Has(asset.SectionSoftware))
 	require.False(t, a.Has(asset.SectionOpenPorts))
 }
+
+func TestAnAssetThatOnlyOthersReportIsUnmanaged(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		sources  []string
+		tracking string
+		want     string
+	}{
+		"an agent makes it managed":                     {sources: []string{"PASSIVE_SENSOR", "QAGENT"}},
+		"a scan makes it managed":                       {sources: []string{"IP"}},
+		"a cloud connector makes it managed":            {sources: []string{"instance_id"}},
+		"passive sensors alone do not":                  {sources: []string{"PASSIVE_SENSOR"}, want: "PASSIVE_SENSOR"},
+		"third parties do not, however many":            {sources: []string{"SERVICENOW", "WEBHOOK"}, want: "SERVICENOW, WEBHOOK"},
+		"a source that is not known does not":           {sources: []string{"EASM"}, tracking: "QAGENT", want: "EASM"},
+		"without sources the tracking method decides":   {tracking: "NETBIOS"},
+		"a tracking method that is none of Qualys' own": {tracking: "PASSIVE_SENSOR", want: "PASSIVE_SENSOR"},
+		"an asset that says nothing counts as managed":  {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := &asset.Asset{TrackingMethod: c.tracking}
+			for _, s := range c.sources {
+				a.Inventory = append(a.Inventory, asset.InventorySource{Source: s})
+			}
+			require.Equal(t, c.want, a.Unmanaged())
+		})
+	}
+}

@@ -135,10 +135,16 @@ const (
 	KindSoftwareCatalogue = "software-catalogue"
 )
 
-// Values of Schedule.Approval, Operation and Existing.
+// Values of Schedule.Approval, Overlap, Mode, Operation and Existing.
 const (
 	ApprovalAuto   = "auto"
 	ApprovalManual = "manual"
+
+	OverlapSkip  = "skip"
+	OverlapQueue = "queue"
+
+	ModeIncremental = "incremental"
+	ModeFull        = "full"
 
 	OperationCreateAndUpdate = "create-and-update"
 	OperationCreate          = "create"
@@ -150,20 +156,31 @@ const (
 
 // Schedule is one recurring or manual sync.
 type Schedule struct {
-	Name      string          `yaml:"name" json:"name"`
-	Kind      string          `yaml:"kind,omitzero" json:"kind,omitempty"` // inventory (default) | software-catalogue
-	Direction string          `yaml:"direction" json:"direction"`
-	Source    string          `yaml:"source" json:"source"`
-	Target    string          `yaml:"target" json:"target"`
-	Every     Duration        `yaml:"every,omitzero" json:"every,omitzero"`
-	Calendar  string          `yaml:"calendar,omitzero" json:"calendar,omitempty"` // "daily 02:30", "weekly sun 03:00", "monthly 1 04:00"
-	Manual    bool            `yaml:"manual,omitzero" json:"manual,omitempty"`
-	TimeZone  string          `yaml:"timeZone,omitzero" json:"timeZone,omitempty"` // default UTC
-	Paused    bool            `yaml:"paused,omitzero" json:"paused,omitempty"`
-	Filter    string          `yaml:"filter,omitzero" json:"filter,omitempty"` // QQL
-	Sections  map[string]bool `yaml:"sections,omitzero" json:"sections,omitempty"`
-	Tags      []string        `yaml:"tags,omitzero" json:"tags,omitempty"` // tags that the section tags writes, with those below them
-	Approval  string          `yaml:"approval,omitzero" json:"approval,omitempty"`
+	Name      string   `yaml:"name" json:"name"`
+	Kind      string   `yaml:"kind,omitzero" json:"kind,omitempty"` // inventory (default) | software-catalogue
+	Direction string   `yaml:"direction" json:"direction"`
+	Source    string   `yaml:"source" json:"source"`
+	Target    string   `yaml:"target" json:"target"`
+	Every     Duration `yaml:"every,omitzero" json:"every,omitzero"`
+	Calendar  string   `yaml:"calendar,omitzero" json:"calendar,omitempty"` // "daily 02:30", "weekly mon,thu 03:00", "monthly 1 04:00"
+	Once      string   `yaml:"once,omitzero" json:"once,omitempty"`         // "2026-12-01T03:00"
+	Manual    bool     `yaml:"manual,omitzero" json:"manual,omitempty"`
+	TimeZone  string   `yaml:"timeZone,omitzero" json:"timeZone,omitempty"` // of calendar, once and since; default UTC
+	Jitter    Duration `yaml:"jitter,omitzero" json:"jitter,omitzero"`      // each run begins up to so much later
+	// Overlap says what happens when a run is due while one is running.
+	Overlap string   `yaml:"overlap,omitzero" json:"overlap,omitempty"` // skip (default) | queue
+	CatchUp Duration `yaml:"catchUp,omitzero" json:"catchUp,omitzero"`  // how late a missed run still starts, default 1h
+	Paused  bool     `yaml:"paused,omitzero" json:"paused,omitempty"`
+	Mode    string   `yaml:"mode,omitzero" json:"mode,omitempty"` // incremental (default) | full
+	// Since leaves out what Qualys updated last before an instant.
+	Since  string `yaml:"since,omitzero" json:"since,omitempty"`   // "2026-01-31" or "2026-01-31T08:00"
+	Filter string `yaml:"filter,omitzero" json:"filter,omitempty"` // QQL
+	// ExcludeUnmanaged leaves out assets that no agent and no scan of Qualys knows,
+	// only passive sensors or third parties.
+	ExcludeUnmanaged bool            `yaml:"excludeUnmanaged,omitzero" json:"excludeUnmanaged,omitempty"`
+	Sections         map[string]bool `yaml:"sections,omitzero" json:"sections,omitempty"`
+	Tags             []string        `yaml:"tags,omitzero" json:"tags,omitempty"` // tags that the section tags writes, with those below them
+	Approval         string          `yaml:"approval,omitzero" json:"approval,omitempty"`
 	// AutoApprove lets records of a manual schedule pass without a person.
 	AutoApprove approval.Auto `yaml:"autoApprove,omitzero" json:"autoApprove,omitzero"`
 	// ApprovalBatch is how many approved records are written at a time, and

@@ -122,15 +122,16 @@ func TestDurationsKnowDays(t *testing.T) {
 func TestCalendars(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]config.Calendar{
-		"daily 02:30":      {Every: "daily", Hour: 2, Minute: 30},
-		"Weekly Sun 03:00": {Every: "weekly", Weekday: 0, Hour: 3},
-		"monthly 28 23:59": {Every: "monthly", Day: 28, Hour: 23, Minute: 59},
+		"daily 02:30":          {Every: "daily", Hour: 2, Minute: 30},
+		"Weekly Sun 03:00":     {Every: "weekly", Weekdays: []int{0}, Hour: 3},
+		"weekly fri,mon 03:00": {Every: "weekly", Weekdays: []int{1, 5}, Hour: 3},
+		"monthly 28 23:59":     {Every: "monthly", Day: 28, Hour: 23, Minute: 59},
 	} {
 		got, err := config.ParseCalendar(text)
 		require.NoError(t, err, text)
 		require.Equal(t, want, got, text)
 	}
-	for _, text := range []string{"", "daily", "daily 25:00", "weekly 03:00", "weekly xyz 03:00", "monthly 31 04:00", "yearly 04:00", "daily 02:30 extra"} {
+	for _, text := range []string{"", "daily", "daily 25:00", "weekly 03:00", "weekly xyz 03:00", "weekly mon,,tue 03:00", "monthly 31 04:00", "yearly 04:00", "daily 02:30 extra"} {
 		_, err := config.ParseCalendar(text)
 		require.Error(t, err, text)
 	}

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/samber/lo"
 
@@ -308,15 +309,31 @@ func (v *validator) reference(place, name, section string, known []string) {
 
 // timing checks that a schedule says exactly once when it runs.
 func (v *validator) timing(place string, s *Schedule) {
-	n := lo.Count([]bool{s.Every != 0, s.Calendar != "", s.Manual}, true)
-	v.check(n > 0, place, "does not say when it runs", "set exactly one of every, calendar, manual")
-	v.check(n < 2, place, fmt.Sprintf("says %d times when it runs", n), "set exactly one of every, calendar, manual")
-	if s.Every != 0 {
-		v.check(s.Every >= Duration(minute), place+".every", s.Every.String()+" is too short", "write 1m or more")
+	n := lo.Count([]bool{s.Every != 0, s.Calendar != "", s.Once != "", s.Manual}, true)
+	v.check(n > 0, place, "does not say when it runs", "set exactly one of every, calendar, once, manual")
+	v.check(n < 2, place, fmt.Sprintf("says %d times when it runs", n), "set exactly one of every, calendar, once, manual")
+	if _, err := ParseInstant("2026-01-01", s.TimeZone); err != nil {
+		v.add(place+".timeZone", err.Error(), "write for example Europe/Zurich, or leave it out for UTC")
+		return
 	}
+	if s.Every != 0 {
+		v.check(s.Every >= Duration(time.Second), place+".every", s.Every.String()+" is too short", "write 1s or more")
+	}
+	for name, text := range map[string]string{"once": s.Once, "since": s.Since} {
+		if text == "" {
+			continue
+		}
+		if _, err := ParseInstant(text, s.TimeZone); err != nil {
+			v.add(place+"."+name, err.Error(), "write for example 2026-12-01T03:00")
+		}
+	}
+	v.check(s.Jitter >= 0, place+".jitter", "is negative", "write for example 30s")
+	v.check(s.CatchUp >= 0, place+".catchUp", "is negative", "write for example 1h")
+	v.oneOf(place+".overlap", orDefault(s.Overlap, OverlapSkip), OverlapSkip, OverlapQueue)
+	v.oneOf(place+".mode", orDefault(s.Mode, ModeIncremental), ModeIncremental, ModeFull)
 	if s.Calendar != "" {
 		if _, err := ParseCalendar(s.Calendar); err != nil {
-			v.add(place+".calendar", err.Error(), "write for example: daily 02:30, weekly sun 03:00, monthly 1 04:00")
+			v.add(place+".calendar", err.Error(), "write for example: daily 02:30, weekly mon,thu 03:00, monthly 1 04:00")
 		}
 	}
 }

@@ -20,7 +20,7 @@ import (
 
 func (a *app) applyCommand() *cobra.Command {
 	var author string
-	var skip bool
+	var skip, prune bool
 	cmd := &cobra.Command{
 		Use:   "apply FILE|DIRECTORY|-...",
 		Short: "Store a configuration as the active revision and its schedules in Temporal",
@@ -29,7 +29,7 @@ revision, makes it active, and creates or updates the Temporal schedules. Worker
 take it up within seconds. Nothing is stored when anything is wrong.
 
 A schedule that somebody changed by hand is mended; a pause that an operator set
-stays. Schedules that left the configuration are paused, not deleted.
+stays. Schedules that left the configuration are paused; --prune deletes them.
 
 The same with the temporal CLI (schedules aside):
   temporal workflow execute --type ApplyConfig --task-queue qbridge --workflow-id config --input '{"document":"…"}'`,
@@ -39,10 +39,11 @@ The same with the temporal CLI (schedules aside):
 			if err != nil {
 				return err
 			}
-			return a.apply(cmd.Context(), cfg, contract.ApplyInput{Document: string(doc), Author: author, SkipChecks: skip})
+			return a.apply(cmd.Context(), cfg, contract.ApplyInput{Document: string(doc), Author: author, SkipChecks: skip}, prune)
 		},
 	}
 	cmd.Flags().StringVar(&author, "author", a.Getenv("USER"), "who applies it, for the record")
+	cmd.Flags().BoolVar(&prune, "prune", false, "delete the schedules that left the configuration")
 	cmd.Flags().BoolVar(&skip, "skip-checks", false, "store the revision although a connection test fails")
 	return cmd
 }
@@ -54,7 +55,7 @@ type applied struct {
 	Notes     []string          `json:"notes,omitempty"`
 }
 
-func (a *app) apply(ctx context.Context, cfg *config.Config, in contract.ApplyInput) error {
+func (a *app) apply(ctx context.Context, cfg *config.Config, in contract.ApplyInput, prune bool) error {
 	c, err := a.temporal(ctx)
 	if err != nil {
 		return err
@@ -74,7 +75,7 @@ func (a *app) apply(ctx context.Context, cfg *config.Config, in contract.ApplyIn
 	if err := a.register(ctx, c); err != nil {
 		out.Notes = append(out.Notes, "search attributes are not registered, so Temporal cannot list runs by them: "+err.Error())
 	}
-	changes, err := schedule.Apply(ctx, c.ScheduleClient(), cfg)
+	changes, err := schedule.Apply(ctx, c.ScheduleClient(), cfg, prune)
 	out.Schedules = append(out.Schedules, changes...)
 	if err != nil {
 		return &ExitError{Code: ExitFailed, Err: fmt.Errorf("revision %s is active, but not all its schedules are in Temporal; apply it again: %w", res.Revision, err)}

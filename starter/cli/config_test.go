@@ -31,7 +31,7 @@ func TestValidateNamesThePlaceAndTheRemedy(t *testing.T) {
 		"a literal secret":          {"${env:QBRIDGE_SECRET_QUALYS_PASSWORD}", "hunter2", "qualys[0].auth.password: is a literal"},
 		"a target that is unknown":  {"target: prod", "target: prd", `did you mean "prod"?`},
 		"an address without TLS":    {"https://example", "http://example", "is not encrypted; write https://host"},
-		"no time to run":            {", every: 1h", "", "set exactly one of every, calendar, manual"},
+		"no time to run":            {", every: 1h", "", "set exactly one of every, calendar, once, manual"},
 		"an interval of no meaning": {"every: 1h", "every: soon", `"soon" is not a duration`},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -17,7 +17,8 @@ import (
 )
 
 func (a *app) diffCommand() *cobra.Command {
-	return &cobra.Command{
+	var prune bool
+	cmd := &cobra.Command{
 		Use:   "diff FILE|DIRECTORY|-...",
 		Short: "Show what apply would change, and what was changed by hand",
 		Long: `diff compares a configuration with the active revision and with the schedules in
@@ -29,9 +30,11 @@ exit code 4, and apply mends it.`,
 			if err != nil {
 				return err
 			}
-			return a.diff(cmd.Context(), cfg)
+			return a.diff(cmd.Context(), cfg, prune)
 		},
 	}
+	cmd.Flags().BoolVar(&prune, "prune", false, "as apply --prune would do")
+	return cmd
 }
 
 // difference is what `diff -o json` prints. Schedules that stay are left out.
@@ -42,7 +45,7 @@ type difference struct {
 	Drift     bool              `json:"drift"`
 }
 
-func (a *app) diff(ctx context.Context, cfg *config.Config) error {
+func (a *app) diff(ctx context.Context, cfg *config.Config, prune bool) error {
 	active, revision, err := a.activeConfig(ctx)
 	if err != nil {
 		return err
@@ -56,7 +59,7 @@ func (a *app) diff(ctx context.Context, cfg *config.Config) error {
 		return err
 	}
 	defer c.Close()
-	plan, err := schedule.Plan(ctx, c.ScheduleClient(), cfg)
+	plan, err := schedule.Plan(ctx, c.ScheduleClient(), cfg, prune)
 	if err != nil {
 		return failed("read schedules", err)
 	}

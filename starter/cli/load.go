@@ -32,9 +32,15 @@ It makes no call and needs neither Temporal nor a worker.`,
 			problems := cfg.Validate()
 			shown := validity(problems)
 			shown.Filters = a.filters(cfg)
+			if len(problems) == 0 {
+				shown.Warnings = views(cfg.Warnings())
+			}
 			err = a.print(shown, func(p view.Printer) {
 				for _, pr := range problems {
 					p.Line("%s", pr)
+				}
+				for _, w := range shown.Warnings {
+					p.Line("warning: %s", config.Problem(w))
 				}
 				for _, f := range shown.Filters {
 					p.Line("filter of %s: %s", f.Schedule, f.Split)
@@ -62,6 +68,7 @@ type problemView struct {
 type validityView struct {
 	Valid    bool          `json:"valid"`
 	Problems []problemView `json:"problems"`
+	Warnings []problemView `json:"warnings,omitempty"`
 	Filters  []filterView  `json:"filters,omitempty"`
 }
 
@@ -88,11 +95,15 @@ func (a *app) filters(cfg *config.Config) []filterView {
 }
 
 func validity(problems []config.Problem) validityView {
-	v := validityView{Valid: len(problems) == 0, Problems: []problemView{}}
+	return validityView{Valid: len(problems) == 0, Problems: views(problems)}
+}
+
+func views(problems []config.Problem) []problemView {
+	out := make([]problemView, 0, len(problems))
 	for _, p := range problems {
-		v.Problems = append(v.Problems, problemView(p))
+		out = append(out, problemView(p))
 	}
-	return v
+	return out
 }
 
 func count(n int, noun string) string {

@@ -28,6 +28,7 @@ var choices = map[string][]string{
 	"QualysAuth.type":     {config.QualysPassword, config.QualysOAuth, config.QualysOIDC},
 	"ServiceNowAuth.type": {config.AuthBasic, config.AuthClientCredentials, config.AuthPassword, config.AuthJWTBearer, config.AuthAPIKey, config.AuthMutualTLS},
 	"Schedule.kind":       {config.KindInventory, config.KindSoftwareCatalogue}, "Schedule.direction": {config.DirectionToServiceNow},
+	"Schedule.overlap": {config.OverlapSkip, config.OverlapQueue}, "Schedule.mode": {config.ModeIncremental, config.ModeFull},
 	"Schedule.approval":  {config.ApprovalAuto, config.ApprovalManual},
 	"Schedule.operation": {config.OperationCreateAndUpdate, config.OperationCreate, config.OperationUpdate},
 	"Schedule.existing":  {config.ExistingMetadataOnly, config.ExistingFull},

@@ -23,6 +23,7 @@ const (
 	Mend      Verb = "mend"
 	Pause     Verb = "pause"
 	Unpause   Verb = "unpause"
+	Delete    Verb = "delete"
 	Unchanged Verb = "unchanged"
 )
 
@@ -58,9 +59,9 @@ func Drifted(changes []Change) bool {
 }
 
 // Plan tells what Apply would do. It only reads.
-func Plan(ctx context.Context, sc client.ScheduleClient, cfg *config.Config) ([]Change, error) {
+func Plan(ctx context.Context, sc client.ScheduleClient, cfg *config.Config, prune bool) ([]Change, error) {
 	var out []Change
-	err := each(ctx, sc, cfg, func(_ client.ScheduleOptions, c Change) error {
+	err := each(ctx, sc, cfg, prune, func(_ client.ScheduleOptions, c Change) error {
 		out = append(out, c)
 		return nil
 	})
@@ -68,11 +69,11 @@ func Plan(ctx context.Context, sc client.ScheduleClient, cfg *config.Config) ([]
 }
 
 // Apply creates and updates the schedules of a configuration and pauses those of
-// ours that it no longer has. A second call in a row writes nothing. What was
-// done before an error is returned with it.
-func Apply(ctx context.Context, sc client.ScheduleClient, cfg *config.Config) ([]Change, error) {
+// ours that it no longer has; with prune it deletes them. A second call in a row
+// writes nothing. What was done before an error is returned with it.
+func Apply(ctx context.Context, sc client.ScheduleClient, cfg *config.Config, prune bool) ([]Change, error) {
 	var out []Change
-	err := each(ctx, sc, cfg, func(o client.ScheduleOptions, c Change) error {
+	err := each(ctx, sc, cfg, prune, func(o client.ScheduleOptions, c Change) error {
 		if err := do(ctx, sc, o, c.Verb); err != nil {
 			return fmt.Errorf("schedule %s: %w", c.Name, err)
 		}
@@ -84,7 +85,7 @@ func Apply(ctx context.Context, sc client.ScheduleClient, cfg *config.Config) ([
 
 // each visits every wanted schedule, then every one of ours that is not wanted
 // any more.
-func each(ctx context.Context, sc client.ScheduleClient, cfg *config.Config, visit func(client.ScheduleOptions, Change) error) error {
+func each(ctx context.Context, sc client.ScheduleClient, cfg *config.Config, prune bool, visit func(client.ScheduleOptions, Change) error) error {
 	wanted := map[string]bool{}
 	for i := range cfg.Schedules {
 		o, ok, err := Desired(&cfg.Schedules[i])
@@ -113,11 +114,15 @@ func each(ctx context.Context, sc client.ScheduleClient, cfg *config.Config, vis
 			return err
 		}
 		name, ours := strings.CutPrefix(e.ID, prefix)
-		if !ours || name == "" || wanted[e.ID] || e.Paused {
+		if !ours || name == "" || wanted[e.ID] || e.Paused && !prune {
 			continue
 		}
+		verb := Pause
+		if prune {
+			verb = Delete
+		}
 		o := client.ScheduleOptions{ID: e.ID, Note: noteOrphan}
-		if err := visit(o, Change{Name: name, Verb: Pause, Why: []string{noteOrphan}}); err != nil {
+		if err := visit(o, Change{Name: name, Verb: verb, Why: []string{noteOrphan}}); err != nil {
 			return err
 		}
 	}
@@ -181,6 +186,8 @@ func do(ctx context.Context, sc client.ScheduleClient, o client.ScheduleOptions,
 		return h.Pause(ctx, client.SchedulePauseOptions{Note: o.Note})
 	case Unpause:
 		return h.Unpause(ctx, client.ScheduleUnpauseOptions{Note: noteManaged})
+	case Delete:
+		return h.Delete(ctx)
 	}
 	return nil
 }

@@ -14,6 +14,7 @@
 package schedule
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -58,15 +59,9 @@ func Desired(s *config.Schedule) (o client.ScheduleOptions, ok bool, err error) 
 	if s.Manual {
 		return o, false, nil
 	}
-	spec := client.ScheduleSpec{TimeZoneName: s.TimeZone}
-	if s.Every != 0 {
-		spec.Intervals = []client.ScheduleIntervalSpec{{Every: time.Duration(s.Every)}}
-	} else {
-		c, err := config.ParseCalendar(s.Calendar)
-		if err != nil {
-			return o, false, fmt.Errorf("schedule %s: %w", s.Name, err)
-		}
-		spec.Calendars = []client.ScheduleCalendarSpec{calendar(c)}
+	spec, err := specOf(s)
+	if err != nil {
+		return o, false, fmt.Errorf("schedule %s: %w", s.Name, err)
 	}
 	action := &client.ScheduleWorkflowAction{
 		ID: contract.SyncWorkflowID(s.Name), Workflow: contract.SyncInventory, TaskQueue: contract.QueueMain,
@@ -74,7 +69,10 @@ func Desired(s *config.Schedule) (o client.ScheduleOptions, ok bool, err error) 
 	}
 	o = client.ScheduleOptions{
 		ID: ID(s.Name), Spec: spec, Action: action,
-		Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_SKIP, CatchupWindow: catchup, Paused: s.Paused, Note: noteManaged,
+		Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_SKIP, CatchupWindow: cmp.Or(time.Duration(s.CatchUp), catchup), Paused: s.Paused, Note: noteManaged,
+	}
+	if s.Overlap == config.OverlapQueue {
+		o.Overlap = enumspb.SCHEDULE_OVERLAP_POLICY_BUFFER_ONE
 	}
 	if s.Paused {
 		o.Note = notePaused
@@ -87,20 +85,53 @@ func Desired(s *config.Schedule) (o client.ScheduleOptions, ok bool, err error) 
 	return o, true, nil
 }
 
+// specOf says when a schedule runs.
+func specOf(s *config.Schedule) (client.ScheduleSpec, error) {
+	spec := client.ScheduleSpec{TimeZoneName: s.TimeZone, Jitter: time.Duration(s.Jitter)}
+	switch {
+	case s.Every != 0:
+		spec.Intervals = []client.ScheduleIntervalSpec{{Every: time.Duration(s.Every)}}
+	case s.Once != "":
+		at, err := config.ParseInstant(s.Once, s.TimeZone)
+		if err != nil {
+			return spec, err
+		}
+		spec.TimeZoneName = ""
+		spec.Calendars = []client.ScheduleCalendarSpec{{
+			Year: on(at.Year()), Month: on(int(at.Month())), DayOfMonth: on(at.Day()), Hour: on(at.Hour()), Minute: on(at.Minute()), Second: on(at.Second()),
+		}}
+	default:
+		c, err := config.ParseCalendar(s.Calendar)
+		if err != nil {
+			return spec, err
+		}
+		spec.Calendars = []client.ScheduleCalendarSpec{calendar(c)}
+	}
+	return spec, nil
+}
+
 func policyOf(o *client.ScheduleOptions) *client.SchedulePolicies {
 	return &client.SchedulePolicies{Overlap: o.Overlap, CatchupWindow: o.CatchupWindow, PauseOnFailure: o.PauseOnFailure}
 }
 
 func calendar(c config.Calendar) client.ScheduleCalendarSpec {
-	at := func(n int) []client.ScheduleRange { return []client.ScheduleRange{{Start: n}} }
-	spec := client.ScheduleCalendarSpec{Hour: at(c.Hour), Minute: at(c.Minute)}
+	spec := client.ScheduleCalendarSpec{Hour: on(c.Hour), Minute: on(c.Minute)}
 	switch c.Every {
 	case "weekly":
-		spec.DayOfWeek = at(c.Weekday)
+		spec.DayOfWeek = on(c.Weekdays...)
 	case "monthly":
-		spec.DayOfMonth = at(c.Day)
+		spec.DayOfMonth = on(c.Day)
 	}
 	return spec
+}
+
+// on lists single values of a calendar's field.
+func on(values ...int) []client.ScheduleRange {
+	out := make([]client.ScheduleRange, 0, len(values))
+	for _, n := range values {
+		out = append(out, client.ScheduleRange{Start: n})
+	}
+	return out
 }
 
 // digestOf covers what makes the Temporal schedule, so that an equal one is not

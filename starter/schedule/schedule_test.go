@@ -36,6 +36,14 @@ func TestAConfiguredScheduleBecomesATemporalSchedule(t *testing.T) {
 			config.Schedule{Calendar: "weekly sun 03:00"},
 			client.ScheduleSpec{Calendars: []client.ScheduleCalendarSpec{{Hour: at(3), Minute: at(0), DayOfWeek: at(0)}}},
 		},
+		"weekly on several days becomes a list": {
+			config.Schedule{Calendar: "weekly fri,mon,mon 03:00", Jitter: config.Duration(30 * time.Second)},
+			client.ScheduleSpec{Calendars: []client.ScheduleCalendarSpec{{Hour: at(3), Minute: at(0), DayOfWeek: []client.ScheduleRange{{Start: 1}, {Start: 5}}}}, Jitter: 30 * time.Second},
+		},
+		"once becomes one instant, whatever the clocks do until then": {
+			config.Schedule{Once: "2026-07-01T03:30", TimeZone: "Europe/Zurich"},
+			client.ScheduleSpec{Calendars: []client.ScheduleCalendarSpec{{Year: at(2026), Month: at(7), DayOfMonth: at(1), Hour: at(1), Minute: at(30), Second: at(0)}}},
+		},
 		"monthly becomes a day of the month": {
 			config.Schedule{Calendar: "monthly 1 04:15"},
 			client.ScheduleSpec{Calendars: []client.ScheduleCalendarSpec{{Hour: at(4), Minute: at(15), DayOfMonth: at(1)}}},
@@ -73,6 +81,32 @@ func TestACalendarThatCannotBeReadIsAnErrorWithTheScheduleName(t *testing.T) {
 	require.ErrorContains(t, err, "schedule servers")
 }
 
+func TestOverlapAndCatchUpAreChosen(t *testing.T) {
+	t.Parallel()
+	o, _, err := schedule.Desired(&config.Schedule{Name: "servers", Every: config.Duration(time.Hour), Overlap: config.OverlapQueue, CatchUp: config.Duration(24 * time.Hour)})
+	require.NoError(t, err)
+	require.Equal(t, enumspb.SCHEDULE_OVERLAP_POLICY_BUFFER_ONE, o.Overlap)
+	require.Equal(t, 24*time.Hour, o.CatchupWindow)
+}
+
+func TestPruneDeletesWhatLeftTheConfigurationAndNothingElse(t *testing.T) {
+	t.Parallel()
+	sc, cfg := &scheduletest.Client{}, two()
+	mustApply(t, sc, cfg)
+	sc.Schedules["backup"] = &client.Schedule{State: &client.ScheduleState{}}
+	cfg.Schedules = cfg.Schedules[1:]
+	mustApply(t, sc, cfg) // pauses
+	plan, err := schedule.Plan(context.Background(), sc, cfg, true)
+	require.NoError(t, err)
+	require.Empty(t, sc.Writes)
+	done, err := schedule.Apply(context.Background(), sc, cfg, true)
+	require.NoError(t, err)
+	require.Empty(t, cmp.Diff(plan, done))
+	require.Equal(t, []string{"delete " + servers}, sc.Writes)
+	require.Equal(t, "deleted", done[1].Done())
+	require.Contains(t, sc.Schedules, "backup")
+}
+
 func two() *config.Config {
 	return &config.Config{Schedules: []config.Schedule{
 		{Name: "servers", Every: config.Duration(time.Hour)},
@@ -83,7 +117,7 @@ func two() *config.Config {
 
 func mustApply(t *testing.T, sc *scheduletest.Client, cfg *config.Config) []schedule.Change {
 	t.Helper()
-	changes, err := schedule.Apply(context.Background(), sc, cfg)
+	changes, err := schedule.Apply(context.Background(), sc, cfg, false)
 	require.NoError(t, err)
 	sc.Writes = nil
 	return changes
@@ -208,13 +242,13 @@ func TestPlanTellsWhatApplyDoesAndTheNextPlanIsEmpty(t *testing.T) {
 				s.live(sc)
 			}
 
-			plan, err := schedule.Plan(context.Background(), sc, cfg)
+			plan, err := schedule.Plan(context.Background(), sc, cfg, false)
 			require.NoError(t, err)
 			require.Empty(t, cmp.Diff(s.plan, plan))
 			require.Empty(t, sc.Writes, "a plan only reads")
 			require.Equal(t, s.drift, schedule.Drifted(plan))
 
-			done, err := schedule.Apply(context.Background(), sc, cfg)
+			done, err := schedule.Apply(context.Background(), sc, cfg, false)
 			require.NoError(t, err)
 			require.Empty(t, cmp.Diff(s.plan, done))
 			require.Equal(t, s.writes, sc.Writes)
@@ -232,7 +266,7 @@ func TestPlanTellsWhatApplyDoesAndTheNextPlanIsEmpty(t *testing.T) {
 func TestSchedulesThatAreMissingAreCreated(t *testing.T) {
 	t.Parallel()
 	sc := &scheduletest.Client{}
-	changes, err := schedule.Apply(context.Background(), sc, two())
+	changes, err := schedule.Apply(context.Background(), sc, two(), false)
 	require.NoError(t, err)
 	require.Equal(t, []string{"create " + servers, "create " + nightly}, sc.Writes)
 	require.Empty(t, cmp.Diff([]schedule.Change{
@@ -261,7 +295,7 @@ func TestAPauseOfTheConfigurationIsLiftedWhenItLeaves(t *testing.T) {
 			mustApply(t, sc, away)
 			require.True(t, sc.Schedules[servers].State.Paused)
 
-			changes, err := schedule.Apply(context.Background(), sc, two())
+			changes, err := schedule.Apply(context.Background(), sc, two(), false)
 			require.NoError(t, err)
 			require.Equal(t, schedule.Unpause, changes[0].Verb)
 			require.Equal(t, []string{"unpause " + servers}, sc.Writes)
@@ -273,7 +307,7 @@ func TestAPauseOfTheConfigurationIsLiftedWhenItLeaves(t *testing.T) {
 func TestAnErrorOfTemporalIsReturnedWithTheScheduleName(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("server is away")
-	_, err := schedule.Apply(context.Background(), &scheduletest.Client{Err: broken}, two())
+	_, err := schedule.Apply(context.Background(), &scheduletest.Client{Err: broken}, two(), false)
 	require.ErrorIs(t, err, broken)
 	require.ErrorContains(t, err, "schedule servers")
 }

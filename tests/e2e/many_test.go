@@ -27,6 +27,7 @@ func TestManyStagedRecords(t *testing.T) {
 	t.Parallel()
 	n := *staged
 	s := newStack(t, "--assets", fmt.Sprint(n), "--seed", "38")
+	s.more = time.Duration(n) * 10 * time.Millisecond
 	server := s.ownTemporal()
 	s.manual("")
 	timed := func(what string, fn func()) {

@@ -170,8 +170,9 @@ type stack struct {
 	url       string   // of the worker
 	mu        sync.Mutex
 	worker    *exec.Cmd
-	program   string // of the worker
-	temporal  string // address
+	program   string        // of the worker
+	temporal  string        // address
+	more      time.Duration // beyond patience, for estates that are large
 }
 
 type simulators struct {
@@ -372,7 +373,7 @@ func (s *stack) cli(args ...string) (code int, stdout, stderr string) {
 			return client.DialContext(ctx, client.Options{HostPort: s.temporal, Namespace: s.namespace, Logger: quiet()})
 		},
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), patience+s.more)
 	defer cancel()
 	return cli.Main(ctx, env, args), out.String(), errs.String()
 }

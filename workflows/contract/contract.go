@@ -34,8 +34,9 @@ type RunInput struct {
 	Revision string `json:"revision,omitempty"` // empty: the active one
 	Full     bool   `json:"full,omitempty"`
 	Verify   bool   `json:"verify,omitempty"`
-	// Sample, when not 0, is how many assets a trial run takes. A run with a sample
-	// or with Since goes aside: it moves no watermark and resumes nothing.
+	// Sample, when not 0, is how many assets a trial run takes. It shows what
+	// writing them would do and writes nothing. A run with a sample or with Since
+	// goes aside: it moves no watermark and resumes nothing.
 	Sample int `json:"sample,omitempty"`
 	// Since bounds a run to assets that changed after an instant.
 	Since time.Time `json:"since,omitzero"`

@@ -43,6 +43,17 @@ const syncPrefix = "sync/"
 // schedule appends "-<time>" to it.
 func SyncWorkflowID(schedule string) string { return syncPrefix + schedule }
 
+// trialSuffix marks what a trial of a schedule stages. No schedule has such a name.
+const trialSuffix = "/sample"
+
+// TrialOf returns the name under which a trial of a schedule stages its records,
+// beside those of the schedule: they are looked at and never written.
+func TrialOf(schedule string) string { return schedule + trialSuffix }
+
+// TriedSchedule returns the schedule that a trial belongs to; other names are
+// returned as they are.
+func TriedSchedule(name string) string { return strings.TrimSuffix(name, trialSuffix) }
+
 // ScheduleOfSyncID returns the schedule of a sync workflow id, with or without
 // the suffix that a Temporal schedule adds.
 func ScheduleOfSyncID(id string) (string, bool) {

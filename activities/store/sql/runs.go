@@ -196,6 +196,11 @@ func (t *tx) beginAside(ctx context.Context, in store.OpenRun, out *store.Opened
 	if !in.Since.IsZero() {
 		out.Mode = store.ModeIncremental
 	}
+	if in.Sample {
+		if _, err := t.exec(ctx, "DELETE FROM heads WHERE schedule = ?", in.Schedule); err != nil {
+			return err
+		}
+	}
 	return t.insertEnumeration(ctx, in, out, stateAside)
 }
 

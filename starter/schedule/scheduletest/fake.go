@@ -140,6 +140,15 @@ func (h *handle) Describe(context.Context) (*client.ScheduleDescription, error) 
 	return &client.ScheduleDescription{Schedule: *s, Info: client.ScheduleInfo{NextActionTimes: h.c.Next}}, nil
 }
 
+func (h *handle) Delete(context.Context) error {
+	if h.c.Schedules[h.id] == nil {
+		return serviceerror.NewNotFound("schedule not found")
+	}
+	delete(h.c.Schedules, h.id)
+	h.c.Writes = append(h.c.Writes, "delete "+h.id)
+	return nil
+}
+
 func (h *handle) Trigger(context.Context, client.ScheduleTriggerOptions) error {
 	return h.act("trigger")
 }
