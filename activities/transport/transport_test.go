@@ -4,11 +4,16 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"encoding/base64"
+	"encoding/pem"
 	"errors"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -203,3 +208,49 @@ func client(t *testing.T, o transport.Options) *http.Client {
 type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func TestEachConnectionHasItsOwnProxy(t *testing.T) {
+	t.Parallel()
+	vendor := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "direct") }))
+	defer vendor.Close()
+	var asked []string
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = append(asked, r.RequestURI+" "+r.Header.Get("Proxy-Authorization"))
+		_, _ = io.WriteString(w, "by proxy")
+	}))
+	defer proxy.Close()
+	get := func(c *http.Client) string {
+		res, err := c.Get(vendor.URL + "/page")
+		require.NoError(t, err)
+		defer func() { _ = res.Body.Close() }()
+		body, err := io.ReadAll(res.Body)
+		require.NoError(t, err)
+		return string(body)
+	}
+	by := client(t, transport.Options{Proxy: strings.Replace(proxy.URL, "http://", "http://u:p%25@", 1)})
+	require.Equal(t, "by proxy", get(by))
+	require.Equal(t, "direct", get(client(t, transport.Options{})))
+	require.Equal(t, []string{vendor.URL + "/page Basic " + base64.StdEncoding.EncodeToString([]byte("u:p%"))}, asked)
+
+	_, err := transport.New(transport.Options{Proxy: "u:hunter2@proxy"})
+	require.ErrorContains(t, err, "is not a URL such as")
+	require.NotContains(t, err.Error(), "hunter2")
+}
+
+func TestAPrivateAuthorityIsTrustedByItsConnectionOnly(t *testing.T) {
+	t.Parallel()
+	vendor := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	vendor.Config.ErrorLog = log.New(io.Discard, "", 0)
+	defer vendor.Close()
+	file := filepath.Join(t.TempDir(), "ca.pem")
+	require.NoError(t, os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: vendor.Certificate().Raw}), 0o600))
+	res, err := client(t, transport.Options{CAFile: file}).Get(vendor.URL)
+	require.NoError(t, err)
+	require.NoError(t, res.Body.Close())
+	_, err = client(t, transport.Options{}).Get(vendor.URL)
+	require.ErrorContains(t, err, "certificate")
+
+	require.NoError(t, os.WriteFile(file, []byte("nonsense"), 0o600))
+	_, err = transport.New(transport.Options{CAFile: file})
+	require.ErrorContains(t, err, "holds no PEM certificate")
+}

@@ -46,10 +46,12 @@ type Qualys struct {
 	GatewayURL string     `yaml:"gatewayUrl,omitzero" json:"gatewayUrl,omitempty"` // for private platforms
 	API        string     `yaml:"api,omitzero" json:"api,omitempty"`               // csam (default) | am
 	Auth       QualysAuth `yaml:"auth" json:"auth"`
-	Proxy      string     `yaml:"proxy,omitzero" json:"proxy,omitempty"`
-	CAFile     string     `yaml:"caFile,omitzero" json:"caFile,omitempty"`
-	PageSize   int        `yaml:"pageSize,omitzero" json:"pageSize,omitempty"` // 1–300, default 300
-	Timeout    Duration   `yaml:"timeout,omitzero" json:"timeout,omitzero"`    // per call, default 300s
+	// Proxy is the address of a proxy, or a reference to a secret that holds it
+	// with user and password. Without it the worker's HTTPS_PROXY counts.
+	Proxy    string   `yaml:"proxy,omitzero" json:"proxy,omitempty"`
+	CAFile   string   `yaml:"caFile,omitzero" json:"caFile,omitempty"`
+	PageSize int      `yaml:"pageSize,omitzero" json:"pageSize,omitempty"` // 1–300, default 300
+	Timeout  Duration `yaml:"timeout,omitzero" json:"timeout,omitzero"`    // per call, default 300s
 }
 
 // Auth types of a Qualys subscription.

@@ -62,6 +62,7 @@ func (c *Config) Validate() []Problem {
 		v.add("mappings", strings.TrimPrefix(err.Error(), "mapping: "), "see `qbridge mapping show CLASS` for what there is")
 	}
 	v.secret("notify.webhook", c.Notify.Webhook, false)
+	v.proxy("notify.proxy", c.Notify.Proxy)
 	p := c.Properties
 	v.check(p.FailureRatio > 0 && p.FailureRatio <= 1, "properties.failureRatio", fmt.Sprintf("%v is not a share", p.FailureRatio), "write a number from 0.01 to 1")
 	v.oneOf("properties.names.form", orDefault(p.Names.Form, asset.FormShort), asset.FormShort, asset.FormFull, asset.FormAsIs)
@@ -177,6 +178,7 @@ func (v *validator) connections() {
 			v.url(place+".apiUrl", q.APIURL)
 			v.url(place+".gatewayUrl", q.GatewayURL)
 		}
+		v.proxy(place+".proxy", q.Proxy)
 		v.qualysAuth(place+".auth", &q)
 		most := 300
 		if q.API == APIAM {
@@ -190,6 +192,7 @@ func (v *validator) connections() {
 		v.name(place, s.Name, seen)
 		v.check(s.URL != "", place+".url", "is missing", "write https://<instance>.service-now.com")
 		v.url(place+".url", s.URL)
+		v.proxy(place+".proxy", s.Proxy)
 		v.serviceNowAuth(place+".auth", &s.Auth)
 		v.check(s.Lanes >= 1 && s.Lanes <= 16, place+".lanes", fmt.Sprintf("%d is out of range", s.Lanes), "write a number from 1 to 16")
 		v.tables(place+".tables", s.Tables)
@@ -351,6 +354,24 @@ func (v *validator) url(place, raw string) {
 	}
 	if p := CheckURL(raw); p != "" {
 		v.add(place, p, "write https://host")
+	}
+}
+
+// proxy checks the address of a proxy: with a password it is a secret.
+func (v *validator) proxy(place, raw string) {
+	if raw == "" {
+		return
+	}
+	if IsReference(raw) {
+		v.secret(place, Secret(raw), true)
+		return
+	}
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" && u.Scheme != "socks5":
+		v.add(place, "is not the address of a proxy", "write for example http://proxy.example.com:3128")
+	case u.User != nil:
+		v.add(place, "holds credentials", "write ${env:QBRIDGE_SECRET_…} or ${file:name} for the whole address")
 	}
 }
 

@@ -32,6 +32,7 @@ func TestValidateNamesThePlaceAndTheRemedy(t *testing.T) {
 		"a target that is unknown":  {"target: prod", "target: prd", `did you mean "prod"?`},
 		"an address without TLS":    {"https://example", "http://example", "is not encrypted; write https://host"},
 		"no time to run":            {", every: 1h", "", "set exactly one of every, calendar, once, manual"},
+		"a proxy with a password":   {"platform: US2", "platform: US2\n    proxy: http://u:hunter2@proxy:3128", "holds credentials; write ${env:QBRIDGE_SECRET_…}"},
 		"an interval of no meaning": {"every: 1h", "every: soon", `"soon" is not a duration`},
 	} {
 		t.Run(name, func(t *testing.T) {

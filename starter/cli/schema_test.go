@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/goccy/go-yaml"
+	"github.com/google/go-cmp/cmp"
 	"github.com/invopop/jsonschema"
 	"github.com/stretchr/testify/require"
 
@@ -90,7 +91,7 @@ func TestTheSchemaIsThatOfTheTypes(t *testing.T) {
 	}
 	code, out, errs := (&world{}).run(t, "schema")
 	require.Zero(t, code, errs)
-	require.Equal(t, want, out, "run: go test ./starter/cli -run TestTheSchema -update")
+	require.Empty(t, cmp.Diff(want, out), "run: go test ./starter/cli -run TestTheSchema -update")
 	for name := range choices {
 		typ, field, _ := strings.Cut(name, ".")
 		require.Contains(t, out, `"`+typ+`"`)

@@ -6,10 +6,13 @@ import (
 	"flag"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -202,19 +205,34 @@ func TestACancelledRunIsResumedWithoutFetchingAPageTwice(t *testing.T) {
 	require.EqualValues(t, 900, res.Unchanged+res.Skipped, "both runs together wrote everything: %+v", res.Counters)
 }
 
-func TestASourceAddedToARunningWorkerIsPolledWithoutARestart(t *testing.T) {
+func TestASourceAddedToARunningWorkerIsPolledWithoutARestartAndThroughItsProxy(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, "--assets", "50", "--seed", "2")
+	var passed atomic.Int64
+	gateway, err := url.Parse(s.sims.Qualys.GatewayURL)
+	require.NoError(t, err)
+	relay := httputil.NewSingleHostReverseProxy(gateway)
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		passed.Add(1)
+		relay.ServeHTTP(w, r)
+	}))
+	t.Cleanup(proxy.Close)
 	s.mustApply()
 	document := strings.Replace(s.document(), "servicenow:\n", `  - name: branch
     apiUrl: ${env:QBRIDGE_QUALYS_API_URL}
     gatewayUrl: ${env:QBRIDGE_QUALYS_GATEWAY_URL}
+    proxy: `+proxy.URL+`
     auth: {username: "${env:QBRIDGE_SECRET_QUALYS_USER}", password: "${env:QBRIDGE_SECRET_QUALYS_PASSWORD}"}
 
 servicenow:
 `, 1) + "  - {name: branch, source: branch, target: dev, manual: true, existing: full}\n"
 	code, out := s.apply(document)
 	require.Zero(t, code, out)
+	require.Positive(t, passed.Load(), "the test of the connection")
+	passed.Store(0)
+	code, _ = s.sync()
+	require.Zero(t, code)
+	require.Zero(t, passed.Load(), "the other source goes direct")
 	before := s.calls(s.sims.Qualys.GatewayURL, searchPath)
 	code, _, errs := s.cli("run", "start", "branch")
 	require.Zero(t, code, errs)
@@ -224,6 +242,7 @@ servicenow:
 		}
 		return nil
 	})
+	require.Positive(t, passed.Load())
 }
 
 func TestWhatIsWrongWithAConfigurationIsOneLineWithTheRemedyAndNothingStarts(t *testing.T) {

@@ -102,7 +102,11 @@ func (v *vendors) source(q domainconfig.Qualys) (*activities.Source, error) {
 		v.secret(&c.ClientID, q.Auth.ClientID), v.secret(&c.ClientSecret, q.Auth.ClientSecret)); err != nil {
 		return nil, err
 	}
-	t, err := v.transport(transport.Options{Name: q.Name, Proxy: q.Proxy, CAFile: q.CAFile, Timeout: time.Duration(q.Timeout), Concurrency: qualysCalls,
+	proxy, err := v.proxy(q.Proxy)
+	if err != nil {
+		return nil, err
+	}
+	t, err := v.transport(transport.Options{Name: q.Name, Proxy: proxy, CAFile: q.CAFile, Timeout: time.Duration(q.Timeout), Concurrency: qualysCalls,
 		Secrets: []string{c.Password, c.ClientSecret}})
 	if err != nil {
 		return nil, err
@@ -150,7 +154,11 @@ func (v *vendors) targetOf(s domainconfig.ServiceNow) (*activities.Target, error
 		v.secret(&certificate, s.Auth.Certificate), v.secret(&clientKey, s.Auth.Key)); err != nil {
 		return nil, err
 	}
-	t, err := v.transport(transport.Options{Name: s.Name, Proxy: s.Proxy, CAFile: s.CAFile, Timeout: time.Duration(s.Timeout), Concurrency: serviceNowCalls,
+	proxy, err := v.proxy(s.Proxy)
+	if err != nil {
+		return nil, err
+	}
+	t, err := v.transport(transport.Options{Name: s.Name, Proxy: proxy, CAFile: s.CAFile, Timeout: time.Duration(s.Timeout), Concurrency: serviceNowCalls,
 		Certificate: certificate, Key: clientKey, Secrets: []string{c.Auth.Password, c.Auth.ClientSecret, c.Auth.APIKey, c.Auth.PrivateKey, clientKey}})
 	if err != nil {
 		return nil, err
@@ -199,8 +207,12 @@ func (v *vendors) Webhook(n domainconfig.Notify) (string, *http.Client, error) {
 	if err != nil || u.Host == "" || u.Scheme != "https" && !domainconfig.IsLoopback(u.Hostname()) {
 		return "", nil, &activities.UserError{Message: "the webhook is not a URL such as https://host/path"}
 	}
+	proxy, err := v.proxy(n.Proxy)
+	if err != nil {
+		return "", nil, err
+	}
 	t, err := transport.New(transport.Options{
-		Name: "webhook", AllowedHosts: []string{u.Host}, Proxy: n.Proxy, CAFile: n.CAFile, Secrets: []string{address, u.RequestURI()},
+		Name: "webhook", AllowedHosts: []string{u.Host}, Proxy: proxy, CAFile: n.CAFile, Secrets: []string{address, u.RequestURI()},
 		MaxBody: 1 << 20, Timeout: webhookTimeout, Now: time.Now,
 	})
 	if err != nil {
@@ -226,6 +238,16 @@ func (v *vendors) expand(out *string, raw string) error {
 		return &activities.UserError{Message: fmt.Sprintf("%s %s: write https://host", name, p)}
 	}
 	return nil
+}
+
+// proxy returns the address of a proxy, which is a secret when it holds a password.
+func (v *vendors) proxy(raw string) (string, error) {
+	if !domainconfig.IsReference(raw) {
+		return raw, nil
+	}
+	var out string
+	err := v.secret(&out, domainconfig.Secret(raw))
+	return out, err
 }
 
 // maxSecret bounds a secret file.
