@@ -1,6 +1,7 @@
 package qualys
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/qbridge/qbridge/domain/asset"
@@ -88,7 +89,8 @@ func (w *wireAsset) lists(a *asset.Asset) {
 		a.Tags = append(a.Tags, asset.Tag{ID: int64(t.ID), Name: string(t.Name), CriticalityScore: int64(t.CriticalityScore)})
 	}
 	for _, in := range append(w.InventoryList.Items, w.Inventory) {
-		if in.Source != "" {
+		known := slices.ContainsFunc(a.Inventory, func(has asset.InventorySource) bool { return has.Source == string(in.Source) })
+		if in.Source != "" && !known {
 			a.Inventory = append(a.Inventory, asset.InventorySource{Source: string(in.Source), Created: in.Created.Time, LastUpdated: in.LastUpdated.Time})
 		}
 	}

@@ -30,6 +30,8 @@ type Asset struct {
 	Labels []Label
 	// Written are members, as JSON by name, that somebody wrote through the API: they stand in place of the estate's.
 	Written map[string][]byte
+	// Published are the connectors that published something about the asset, oldest first.
+	Published []Published
 	// Third marks an asset that only a third party knows.
 	Third  bool
 	Source string
@@ -42,6 +44,12 @@ type Asset struct {
 
 	dice dice
 	arch *archetype
+}
+
+// Published says which connector published something about an asset, first and last in epoch milliseconds.
+type Published struct {
+	Connector, Source string
+	First, Last       int64
 }
 
 // NIC is a network interface.

@@ -73,6 +73,7 @@ func (e *Estate) AppendJSON(dst []byte, a *Asset, v View) []byte {
 	shown(fieldSensor, "sensor", func() { a.writeSensor(w) })
 	shown(fieldContainer, "container", func() { a.writeContainer(w) })
 	shown(fieldInventory, "inventory", func() { a.writeInventory(w) })
+	shown(fieldInventories, "inventoryListData", func() { a.writeInventories(w) })
 	shown(fieldActivity, "activity", func() { a.writeActivity(w) })
 	shown(fieldTags, "tagList", func() { a.writeTags(w, e.opts.Profile) })
 	shown(fieldServices, "serviceList", func() { a.writeServices(w, e.opts.Profile) })

@@ -184,6 +184,25 @@ func (a *Asset) writeInventory(w *encoder) {
 	w.end()
 }
 
+// writeInventories writes every source that knows the asset: its own sensor, then third parties.
+func (a *Asset) writeInventories(w *encoder) {
+	w.list("inventoryListData", "inventory")
+	entry := func(source string, created, updated int64) {
+		w.item()
+		w.text("source", source)
+		w.number("created", created)
+		w.number("lastUpdated", updated)
+		w.end()
+	}
+	if !a.Third {
+		entry(a.Source, a.Created, a.SensorUpdated)
+	}
+	for _, p := range a.Published {
+		entry(p.Source, p.First, p.Last)
+	}
+	w.closeList()
+}
+
 func (a *Asset) writeActivity(w *encoder) {
 	w.open("activity")
 	w.text("source", a.Source)

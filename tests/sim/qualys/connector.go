@@ -77,7 +77,7 @@ func (i *connectorIdentity) keys(connector string) []string {
 	add("uuid", i.HardwareUUID)
 	add("instance", i.InstanceUUID)
 	for _, mac := range i.MACs {
-		add("mac", mac, i.HostName)
+		add("mac", bareMAC.Replace(mac), i.HostName) // sources write one address in several forms
 	}
 	add("fqdn", i.FQDN)
 	add("netbios", i.NetBIOS)
@@ -87,13 +87,17 @@ func (i *connectorIdentity) keys(connector string) []string {
 	return out
 }
 
+// bareMAC leaves the digits of a MAC address.
+var bareMAC = strings.NewReplacer(":", "", "-", "", ".", "")
+
 // third is a record that was taken, as the state keeps it.
 type third struct {
 	Asset     int64           `json:"asset"` // that it was merged into or became
 	Connector string          `json:"connector"`
 	Source    string          `json:"source"`
 	Created   int64           `json:"created"`
-	Ready     int64           `json:"ready"` // epoch milliseconds: shown from then on
+	First     int64           `json:"first,omitempty"` // when the source sent the record first
+	Ready     int64           `json:"ready"`           // epoch milliseconds: shown from then on
 	Record    connectorRecord `json:"record"`
 }
 
@@ -103,6 +107,7 @@ type connectorStore struct {
 	by    map[int64][]*third // by asset, oldest first
 	keys  map[string]int64   // of unmanaged assets, and native keys of all
 	known map[string]int64   // keys of the estate's assets; nil until somebody asks
+	at    int                // generation of the estate that known is of
 	next  int64
 }
 
@@ -125,37 +130,68 @@ func (c *connectorStore) replay(t *third) {
 }
 
 func (c *connectorStore) put(t *third) {
-	list := slices.DeleteFunc(c.by[t.Asset], func(o *third) bool {
+	t.First = t.Created
+	same := func(o *third) bool {
 		return o.Connector == t.Connector && o.Record.Identity.NativeKey == t.Record.Identity.NativeKey
-	})
+	}
+	// What is shown now stays until the new record has been processed.
+	shown := -1
+	for i, o := range c.by[t.Asset] {
+		if same(o) {
+			if t.First = min(t.First, o.First); o.Ready <= t.Created {
+				shown = i
+			}
+		}
+	}
+	list := make([]*third, 0, len(c.by[t.Asset])+1)
+	for i, o := range c.by[t.Asset] {
+		if !same(o) || i >= shown {
+			list = append(list, o)
+		}
+	}
 	c.by[t.Asset] = append(list, t)
 	for _, key := range t.Record.Identity.keys(t.Connector) {
-		if t.Asset >= firstThird || strings.HasPrefix(key, "native\x00") {
+		if t.Asset >= firstThird || strings.HasPrefix(key, nativeRule) {
 			c.keys[key] = t.Asset
 		}
 	}
 	c.next = max(c.next, t.Asset+1)
 }
 
+// nativeRule begins the keys of the rule that always comes first.
+const nativeRule = "native\x00"
+
 // identify returns the asset that a record is, or a new id.
 func (c *connectorStore) identify(e *estate.Estate, t *third) (int64, error) {
 	i := t.Record.Identity
+	lives := func(id int64) bool {
+		if index, known := e.IndexOf(id); known {
+			_, known = e.Reader().Asset(index)
+			return known
+		}
+		return len(c.by[id]) > 0
+	}
+	keys := i.keys(t.Connector)
+	if len(keys) > 0 && strings.HasPrefix(keys[0], nativeRule) {
+		if id, found := c.keys[keys[0]]; found && lives(id) {
+			return id, nil
+		}
+	}
 	if id := strings.Trim(string(i.QualysAssetID), `"`); id != "" && id != "null" {
 		n, err := strconv.ParseInt(id, 10, 64)
-		if _, known := e.IndexOf(n); err != nil || !known && len(c.by[n]) == 0 {
+		if err != nil || !lives(n) {
 			return 0, errors.New("Asset not found") //nolint:staticcheck // the vendor's text
 		}
 		return n, nil
 	}
-	if c.known == nil {
-		c.known = knownKeys(e)
+	if g := e.Generation(); c.known == nil || c.at != g {
+		c.known, c.at = knownKeys(e), g
 	}
-	keys := i.keys(t.Connector)
 	if len(keys) == 0 {
 		return 0, errors.New("No identity attribute is present") //nolint:staticcheck // the vendor's text
 	}
 	for _, key := range keys {
-		if id, found := c.keys[key]; found {
+		if id, found := c.keys[key]; found && lives(id) {
 			return id, nil
 		}
 		if id, found := c.known[key]; found {
@@ -190,13 +226,20 @@ func knownKeys(e *estate.Estate) map[string]int64 {
 	return out
 }
 
-// show merges what third parties published about an asset into it.
-func (c *connectorStore) show(a *estate.Asset, now int64) {
+// show merges what third parties published about an asset into it: of each record the last that was processed.
+func (c *connectorStore) show(a *estate.Asset, now int64, l laid) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	for _, t := range c.by[a.ID] {
-		if t.Ready <= now {
-			t.merge(a)
+	list := c.by[a.ID]
+	for i, t := range list {
+		if t.Ready > now {
+			continue
+		}
+		later := slices.ContainsFunc(list[i+1:], func(o *third) bool {
+			return o.Ready <= now && o.Connector == t.Connector && o.Record.Identity.NativeKey == t.Record.Identity.NativeKey
+		})
+		if !later {
+			t.merge(a, l)
 		}
 	}
 }
@@ -225,41 +268,54 @@ func (c *connectorStore) unmanaged(now int64) (ids []int64) {
 	return ids
 }
 
-// asset builds an unmanaged asset, or nil.
+// unmanaged builds an unmanaged asset, or nil.
 func (s *Server) unmanaged(id int64) *estate.Asset {
-	now := s.opts.Now().UnixMilli()
-	if !slices.Contains(s.connector.unmanaged(now), id) {
+	if id < firstThird || !s.connector.has(id, s.opts.Now().UnixMilli()) {
 		return nil
 	}
 	a := s.estate.Unmanaged(id)
 	a.UUID = fmt.Sprintf("00000000-0000-4000-8000-%012d", id)
-	s.connector.show(a, now)
+	s.written(a)
 	s.tags.show(a)
-	s.csam.show(a)
 	return a
 }
 
+// has reports whether an unmanaged asset is shown.
+func (c *connectorStore) has(id, now int64) bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return len(c.by[id]) > 0 && c.by[id][0].Ready <= now
+}
+
+// inventorySources are the names that the inventory shows for what connectors call their source.
+var inventorySources = map[string]string{"SNOW": "SERVICENOW"}
+
 // merge lays a record over an asset. An asset of the subscription keeps what its own sensors say: business metadata,
-// custom attributes and the date come from third parties; an unmanaged one takes everything.
-func (t *third) merge(a *estate.Asset) {
+// applications, custom attributes and the date come from third parties; an unmanaged one takes everything.
+func (t *third) merge(a *estate.Asset, l laid) {
 	a.Modified = max(a.Modified, t.Ready)
-	if a.Written == nil {
-		a.Written = map[string][]byte{}
-	}
+	source := orDefault(inventorySources[t.Source], t.Source)
+	a.Published = append(a.Published, estate.Published{Connector: t.Connector, Source: source, First: t.First, Last: t.Ready})
 	core := t.Record.Core
-	for from, to := range map[string]string{"businessMetaData": "businessInformation", "assignedLocation": "assignedLocation"} {
+	for from, to := range map[string]string{"businessMetaData": memberBusiness, "assignedLocation": memberLocation} {
 		if raw := core[from]; len(raw) > 2 && raw[0] == '{' {
-			a.Written[to] = raw
+			l.put(a, to, t.Ready, raw)
 		}
 	}
+	if raw := t.applications(); raw != nil {
+		l.put(a, memberApps, t.Ready, raw)
+	}
 	if raw := t.custom(); raw != nil {
-		a.Written["customAttributes"] = raw
+		l.put(a, "customAttributes", t.Ready, raw)
 	}
 	if !a.Third {
 		return
 	}
 	i := t.Record.Identity
-	a.Created, a.SensorUpdated, a.Source = t.Created, t.Ready, t.Source
+	a.SensorUpdated, a.Source = t.Ready, source
+	if a.Created == 0 || t.First < a.Created {
+		a.Created = t.First
+	}
 	a.Name, a.Host, a.DNSName, a.NetBIOS, a.Serial, a.HardwareUUID = orDefault(i.HostName, i.FQDN), i.HostName, i.FQDN, i.NetBIOS, i.Serial, i.HardwareUUID
 	if len(i.IPs) > 0 {
 		if ip, err := netip.ParseAddr(i.IPs[0]); err == nil {
@@ -307,6 +363,22 @@ func (t *third) interfaces(a *estate.Asset) {
 	a.Written["networkInterfaceListData"], _ = json.Marshal(map[string]any{"networkInterface": out}) //nolint:errcheck // strings
 }
 
+// applications returns the business applications of a record as the inventory shows them, or nil.
+func (t *third) applications() []byte {
+	var in []map[string]any
+	if json.Unmarshal(t.Record.Core["businessApps"], &in) != nil || len(in) == 0 {
+		return nil
+	}
+	for _, app := range in {
+		if id, ok := app["businessAppId"]; ok {
+			app["id"] = id
+			delete(app, "businessAppId")
+		}
+	}
+	raw, _ := json.Marshal(map[string]any{"businessApp": in}) //nolint:errcheck // it was JSON
+	return raw
+}
+
 // custom returns the custom attributes of a record as the inventory shows them, or nil.
 func (t *third) custom() []byte {
 	var in map[string]any
@@ -345,12 +417,18 @@ func (s *Server) sync(w http.ResponseWriter, r *http.Request) {
 	}
 	failed := map[string]string{}
 	now := s.opts.Now()
-	for i := range records {
+	delay := time.Duration(s.connectorDelay.Load())
+	for i, raw := range records {
+		var record connectorRecord
+		err := misread(json.Unmarshal(raw, &record))
 		key := "assetData[" + strconv.Itoa(i) + "]"
-		if id := records[i].Identity; id != nil && id.NativeKey != "" {
+		if id := record.Identity; id != nil && id.NativeKey != "" {
 			key = id.NativeKey
 		}
-		if err := s.publish(&third{Connector: meta.Connector, Source: meta.Source, Created: now.UnixMilli(), Ready: now.Add(s.opts.ConnectorDelay).UnixMilli(), Record: records[i]}); err != nil {
+		if err == nil {
+			err = s.publish(&third{Connector: meta.Connector, Source: meta.Source, Created: now.UnixMilli(), Ready: now.Add(delay).UnixMilli(), Record: record})
+		}
+		if err != nil {
 			failed[key] = err.Error()
 		}
 	}
@@ -368,14 +446,14 @@ func (s *Server) sync(w http.ResponseWriter, r *http.Request) {
 	}{message, code, failed})
 }
 
-func readSync(w http.ResponseWriter, r *http.Request) (meta connectorMeta, records []connectorRecord, refused *failure) {
+func readSync(w http.ResponseWriter, r *http.Request) (meta connectorMeta, records []json.RawMessage, refused *failure) {
 	raw, refused := readJSON(w, r)
 	if refused != nil {
 		return meta, nil, refused
 	}
 	var body struct {
 		Meta *connectorMeta    `json:"connectorMetaData"`
-		Data []connectorRecord `json:"assetData"`
+		Data []json.RawMessage `json:"assetData"`
 	}
 	switch err := json.Unmarshal(raw, &body); {
 	case err != nil:
@@ -394,17 +472,46 @@ func readSync(w http.ResponseWriter, r *http.Request) (meta connectorMeta, recor
 	return *body.Meta, body.Data, nil
 }
 
-// publish takes one record.
-func (s *Server) publish(t *third) error {
-	if t.Record.Identity == nil {
+// interfaceTypes are the values of networkInterfaces[].type.
+var interfaceTypes = []string{"", "LOCAL", "PRIVATE", "ELASTIC", "PUBLIC"}
+
+// refuses says what is wrong with a record.
+func (r *connectorRecord) refuses() error {
+	if r.Identity == nil {
 		return errors.New("identityAttributes are mandatory") //nolint:staticcheck // the vendor's text
 	}
+	for _, ip := range r.Identity.IPs {
+		if _, err := netip.ParseAddr(ip); err != nil {
+			return errors.New("Invalid value for identityAttributes.ipAddress") //nolint:staticcheck // the vendor's text
+		}
+	}
 	for _, name := range []string{"sourceCreatedDate", "sourceLastUpdatedDate"} {
-		if v := textOf(t.Record.Core[name]); v != "" {
+		if v := textOf(r.Core[name]); v != "" {
 			if _, err := time.Parse(time.RFC3339, v); err != nil {
 				return fmt.Errorf("%s is not a date", name)
 			}
 		}
+	}
+	var list []struct {
+		Type string `json:"type"`
+	}
+	if raw := r.Core["networkInterfaces"]; raw != nil {
+		if err := misread(json.Unmarshal(raw, &list)); err != nil {
+			return errors.New("Invalid value for coreAttributes.networkInterfaces") //nolint:staticcheck // the vendor's text
+		}
+	}
+	for _, n := range list {
+		if !slices.Contains(interfaceTypes, n.Type) {
+			return errors.New("Invalid value for coreAttributes.networkInterfaces.type") //nolint:staticcheck // the vendor's text
+		}
+	}
+	return nil
+}
+
+// publish takes one record.
+func (s *Server) publish(t *third) error {
+	if err := t.Record.refuses(); err != nil {
+		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -60,7 +60,7 @@ func (s *Server) mountCSAM(mux *http.ServeMux) {
 // integrated refuses calls while the integration with ServiceNow is switched off. Where the switch is, is not published.
 func (s *Server) integrated(h http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		if s.opts.NoIntegration {
+		if s.unintegrated.Load() {
 			s.spring(w, r, http.StatusForbidden, "Access Denied")
 			return
 		}
@@ -111,8 +111,28 @@ func (c *csamStore) replay(line *csamLine) {
 	}
 }
 
+// laid remembers when each member of an asset was written last, because the latest word counts, whoever said it.
+type laid map[string]int64
+
+func (l laid) put(a *estate.Asset, member string, at int64, raw []byte) {
+	if at < l[member] {
+		return
+	}
+	if a.Written == nil {
+		a.Written = map[string][]byte{}
+	}
+	l[member], a.Written[member] = at, raw
+}
+
+// written gives an asset what was written and published about it.
+func (s *Server) written(a *estate.Asset) {
+	l := laid{}
+	s.csam.show(a, l)
+	s.connector.show(a, s.opts.Now().UnixMilli(), l)
+}
+
 // show gives an asset what was written about it.
-func (c *csamStore) show(a *estate.Asset) {
+func (c *csamStore) show(a *estate.Asset, l laid) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	w := c.assets[a.ID]
@@ -120,10 +140,36 @@ func (c *csamStore) show(a *estate.Asset) {
 		return
 	}
 	a.Modified = max(a.Modified, w.At)
-	a.Written = map[string][]byte{}
 	for name, raw := range w.Members {
-		a.Written[name] = raw
+		if name == memberApps {
+			raw = c.relinked(raw)
+		}
+		l.put(a, name, w.At, raw)
 	}
+}
+
+// Members of an asset that are written.
+const (
+	memberBusiness = "businessInformation"
+	memberLocation = "assignedLocation"
+	memberApps     = "businessAppListData"
+)
+
+// relinked shows applications as they are now, not as they were when the asset was linked with them.
+func (c *csamStore) relinked(raw []byte) []byte {
+	var list struct {
+		Apps []map[string]any `json:"businessApp"`
+	}
+	if json.Unmarshal(raw, &list) != nil || len(list.Apps) == 0 {
+		return raw
+	}
+	for i, app := range list.Apps {
+		if id, _ := app["id"].(string); c.apps[id] != nil {
+			list.Apps[i] = c.apps[id]
+		}
+	}
+	out, _ := json.Marshal(list) //nolint:errcheck // texts
+	return out
 }
 
 // since returns the ids of assets that were written at or after an instant.
@@ -168,14 +214,14 @@ func readJSON(w http.ResponseWriter, r *http.Request) ([]byte, *failure) {
 	return raw, nil
 }
 
-// readBatch reads the data of a call. What is wrong with it as a whole is 400 or 415.
-func readBatch[T any](w http.ResponseWriter, r *http.Request) ([]T, *failure) {
+// readBatch reads the data of a call. What is wrong with it as a whole is 400 or 415; a record is looked at later.
+func readBatch(w http.ResponseWriter, r *http.Request) ([]json.RawMessage, *failure) {
 	raw, refused := readJSON(w, r)
 	if refused != nil {
 		return nil, refused
 	}
 	var body struct {
-		Data []T `json:"data"`
+		Data []json.RawMessage `json:"data"`
 	}
 	if json.Unmarshal(raw, &body) != nil {
 		return nil, bad("Request body could not be read")
@@ -186,9 +232,9 @@ func readBatch[T any](w http.ResponseWriter, r *http.Request) ([]T, *failure) {
 	return body.Data, nil
 }
 
-// published answers a batch: 200 when all was taken, 207 with the errors by record otherwise. The body is not
+// answerBatch answers a batch: 200 when all was taken, 207 with the errors by record otherwise. The body is not
 // published for these calls; this is the one of the connector sync.
-func published(w http.ResponseWriter, total int, failed map[string]string) {
+func answerBatch(w http.ResponseWriter, total int, failed map[string]string) {
 	status, code, message := http.StatusOK, "SUCCESS", "All records are updated successfully."
 	if len(failed) > 0 {
 		status, code, message = http.StatusMultiStatus, "PARTIAL_SUCCESS", fmt.Sprintf("%d of %d records are not updated.", len(failed), total)
@@ -201,16 +247,22 @@ func published(w http.ResponseWriter, total int, failed map[string]string) {
 }
 
 func (s *Server) writeMetadata(w http.ResponseWriter, r *http.Request) {
-	data, refused := readBatch[metadata](w, r)
+	data, refused := readBatch(w, r)
 	if refused != nil {
 		s.refuse(w, r, refused)
 		return
 	}
 	failed := map[string]string{}
-	for i, m := range data {
+	for i, raw := range data {
+		var m metadata
+		malformed := misread(json.Unmarshal(raw, &m))
 		name := strings.Trim(string(m.ID), `"`)
 		if name == "" || name == "null" {
 			failed["data["+strconv.Itoa(i)+"]"] = "qualysAssetId is mandatory"
+			continue
+		}
+		if malformed != nil {
+			failed[name] = malformed.Error()
 			continue
 		}
 		asset, err := s.applied(name, m.Metadata)
@@ -226,21 +278,31 @@ func (s *Server) writeMetadata(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	s.recorder.AddItems(endpointMetadata, len(data)-len(failed))
-	published(w, len(data), failed)
+	answerBatch(w, len(data), failed)
+}
+
+// misread says which member of a record has a value of the wrong type.
+func misread(err error) error {
+	var wrong *json.UnmarshalTypeError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &wrong) && wrong.Field != "":
+		return fmt.Errorf("Invalid value for %s", wrong.Field) //nolint:staticcheck // the vendor's text
+	}
+	return errors.New("the record must be an object")
 }
 
 // applied lays new metadata over what an asset has; members that are not named stay.
 func (s *Server) applied(name string, in map[string]json.RawMessage) (*csamAsset, error) {
 	id, err := strconv.ParseInt(name, 10, 64)
-	index, known := s.estate.IndexOf(id)
-	if err != nil || !known {
+	if err != nil {
 		return nil, errors.New("Asset not found") //nolint:staticcheck // the vendor's text
 	}
-	a, known := s.estate.Reader().Asset(index)
-	if !known {
+	a := s.asset(id)
+	if a == nil {
 		return nil, errors.New("Asset not found") //nolint:staticcheck // the vendor's text
 	}
-	s.csam.show(a)
 	var has struct {
 		Business map[string]any `json:"businessInformation"`
 		Location map[string]any `json:"assignedLocation"`
@@ -254,7 +316,7 @@ func (s *Server) applied(name string, in map[string]json.RawMessage) (*csamAsset
 		switch {
 		case metadataLimits[member] > 0:
 			err = put(&has.Business, member, in[member], metadataLimits[member])
-		case member == "assignedLocation":
+		case member == memberLocation:
 			err = putAll(&has.Location, in[member])
 		case member == "businessAppIds":
 			has.Apps, err = s.csam.listed(in[member])
@@ -263,12 +325,26 @@ func (s *Server) applied(name string, in map[string]json.RawMessage) (*csamAsset
 			return nil, err
 		}
 	}
-	for member, v := range map[string]map[string]any{"businessInformation": has.Business, "assignedLocation": has.Location, "businessAppListData": has.Apps} {
+	for member, v := range map[string]map[string]any{memberBusiness: has.Business, memberLocation: has.Location, memberApps: has.Apps} {
 		if out.Members[member], err = json.Marshal(v); err != nil {
 			return nil, err
 		}
 	}
 	return out, nil
+}
+
+// asset returns an asset with what was written about it, or nil.
+func (s *Server) asset(id int64) *estate.Asset {
+	index, known := s.estate.IndexOf(id)
+	if !known {
+		return s.unmanaged(id)
+	}
+	a, known := s.estate.Reader().Asset(index)
+	if !known {
+		return nil
+	}
+	s.written(a)
+	return a
 }
 
 // put sets a text of an object; an empty one removes it, null leaves it.
@@ -341,14 +417,19 @@ func (c *csamStore) listed(raw json.RawMessage) (map[string]any, error) {
 var appFields = []string{"businessCriticality", "status", "environment", "usedFor", "operationalStatus", "ownedBy", "managedBy", "supportedBy", "supportGroup"}
 
 func (s *Server) writeApps(w http.ResponseWriter, r *http.Request) {
-	data, refused := readBatch[map[string]json.RawMessage](w, r)
+	data, refused := readBatch(w, r)
 	if refused != nil {
 		s.refuse(w, r, refused)
 		return
 	}
 	failed := map[string]string{}
-	for i, in := range data {
-		app, err := application(in)
+	for i, raw := range data {
+		var in map[string]json.RawMessage
+		var app map[string]any
+		err := misread(json.Unmarshal(raw, &in))
+		if err == nil {
+			app, err = application(in)
+		}
 		if err == nil {
 			s.mu.Lock()
 			if err = s.record(journalLine{CSAM: &csamLine{App: app}}); err == nil {
@@ -365,7 +446,7 @@ func (s *Server) writeApps(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	s.recorder.AddItems(endpointApps, len(data)-len(failed))
-	published(w, len(data), failed)
+	answerBatch(w, len(data), failed)
 }
 
 // application reads one application. Its table spells the id businessAppid, its sample businessAppId.

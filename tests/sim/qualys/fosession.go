@@ -196,17 +196,21 @@ func (s *Server) enterFO(w http.ResponseWriter, r *http.Request) (done func(), o
 	return nil, false
 }
 
-// mountSettings adds /_sim/settings: GET shows, POST changes {"limits":"2/300/3600","blocked":"empty-body"}; what is
-// left out stays.
+// mountSettings adds /_sim/settings: GET shows, POST changes {"limits":"2/300/3600","blocked":"empty-body",
+// "connectorDelay":"5s","integration":true}; what is left out stays.
 func (s *Server) mountSettings(mux *http.ServeMux) {
 	type settings struct {
 		Limits  *string `json:"limits,omitempty"`
 		Blocked *Choice `json:"blocked,omitempty"`
+		// ConnectorDelay is how long published assets take; Integration is the switch of the integration with ServiceNow.
+		ConnectorDelay *string `json:"connectorDelay,omitempty"`
+		Integration    *bool   `json:"integration,omitempty"`
 	}
 	mux.HandleFunc("GET "+control.Prefix+"settings", func(w http.ResponseWriter, _ *http.Request) {
 		l, form := s.limiter.settings()
 		text := strconv.Itoa(l.Concurrency) + "/" + strconv.Itoa(l.Calls) + "/" + strconv.Itoa(int(l.Window/time.Second))
-		control.WriteJSON(w, http.StatusOK, settings{&text, &form})
+		delay, on := time.Duration(s.connectorDelay.Load()).String(), !s.unintegrated.Load()
+		control.WriteJSON(w, http.StatusOK, settings{&text, &form, &delay, &on})
 	})
 	mux.HandleFunc("POST "+control.Prefix+"settings", func(w http.ResponseWriter, r *http.Request) {
 		var in settings
@@ -228,9 +232,24 @@ func (s *Server) mountSettings(mux *http.ServeMux) {
 				return
 			}
 		}
+		if in.ConnectorDelay != nil {
+			delay, err := time.ParseDuration(*in.ConnectorDelay)
+			if err != nil || delay < 0 {
+				http.Error(w, "qualys: settings: connectorDelay is a duration such as 5s", http.StatusBadRequest)
+				return
+			}
+			s.connectorDelay.Store(int64(delay))
+		}
+		if in.Integration != nil {
+			s.unintegrated.Store(!*in.Integration)
+		}
 		s.limiter.set(limits, form)
 		w.WriteHeader(http.StatusNoContent)
 	})
 }
 
-func (s *Server) resetSettings() { s.limiter.set(s.opts.Limits, s.opts.Blocked) }
+func (s *Server) resetSettings() {
+	s.limiter.set(s.opts.Limits, s.opts.Blocked)
+	s.connectorDelay.Store(int64(s.opts.ConnectorDelay))
+	s.unintegrated.Store(s.opts.NoIntegration)
+}

@@ -159,8 +159,7 @@ func (s *Server) each(ctx context.Context, q query, fn func(*estate.Asset) bool)
 		if !ok || a.ID <= q.cursor {
 			return true
 		}
-		s.csam.show(a)
-		if s.connector.show(a, now); q.since > 0 && a.Modified < q.since {
+		if s.written(a); q.since > 0 && a.Modified < q.since {
 			return true
 		}
 		s.tags.show(a)
@@ -377,9 +376,8 @@ func (s *Server) one(w http.ResponseWriter, r *http.Request, never estate.Fields
 			return
 		}
 	} else {
+		s.written(a)
 		s.tags.show(a)
-		s.csam.show(a)
-		s.connector.show(a, s.opts.Now().UnixMilli())
 	}
 	s.recorder.AddItems(endpoint, 1)
 	body := s.estate.AppendJSON(nil, a, estate.View{Hide: hide | never, SoftwareType: params.Get("softwareType")})

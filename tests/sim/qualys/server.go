@@ -111,6 +111,9 @@ type Options struct {
 
 // Server is the simulator.
 type Server struct {
+	connectorDelay atomic.Int64 // nanoseconds
+	unintegrated   atomic.Bool
+
 	opts      Options
 	estate    *estate.Estate
 	recorder  *control.Recorder

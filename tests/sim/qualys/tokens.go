@@ -1,6 +1,7 @@
 package qualys
 
 import (
+	"encoding/json"
 	"strings"
 	"time"
 
@@ -87,7 +88,11 @@ func assetToken(name string) *filterToken {
 	case "asset.trackingMethod":
 		return one(enumeration, func(a *estate.Asset) string { return a.Source })
 	case "asset.inventory.source":
-		return one(enumeration, func(a *estate.Asset) string { return a.Source })
+		return many(enumeration, func(a *estate.Asset, fn func(value) bool) {
+			for more, i := fn(value{text: a.Source}), 0; more && i < len(a.Published); i++ {
+				more = fn(value{text: a.Published[i].Source})
+			}
+		})
 	case "asset.lastUpdatedDate":
 		return moment(func(a *estate.Asset) int64 { return a.Modified })
 	case "asset.createdDate", "asset.inventory.createdDate":
@@ -109,12 +114,13 @@ func assetToken(name string) *filterToken {
 				}
 			}
 		})
-	case "asset.businessInfo.department":
-		return one(text, func(a *estate.Asset) string { return a.Department() })
-	case "asset.businessInfo.environment":
-		return one(text, func(a *estate.Asset) string { return a.Environment() })
-	case "asset.businessInfo.company", "asset.businessInfo.operationalStatus", "asset.businessInfo.ownedBy.username",
-		"asset.businessInfo.managedBy.username", "asset.assetGroups.name":
+	case "asset.businessInfo.department", "asset.businessInfo.environment", "asset.businessInfo.company", "asset.businessInfo.operationalStatus":
+		member := strings.TrimPrefix(name, "asset.businessInfo.")
+		return &filterToken{text, func(e *estate.Estate, a *estate.Asset, fn func(value) bool) { business(e, a, member, fn) }}
+	case "asset.businessInfo.ownedBy.username", "asset.businessInfo.managedBy.username":
+		member := strings.TrimSuffix(strings.TrimPrefix(name, "asset.businessInfo."), ".username")
+		return &filterToken{text, func(e *estate.Estate, a *estate.Asset, fn func(value) bool) { business(e, a, member, fn) }}
+	case "asset.assetGroups.name":
 		return absent(text)
 	case "asset.hasAiCriticalityScore":
 		return absent(boolean)
@@ -129,6 +135,34 @@ func assetToken(name string) *filterToken {
 		return absent(textNoNot)
 	}
 	return nil
+}
+
+// business calls fn with a text of the business information that the asset shows.
+func business(e *estate.Estate, a *estate.Asset, member string, fn func(value) bool) {
+	if a.Written[memberBusiness] == nil && a.Department() == "" {
+		return
+	}
+	var shown struct {
+		Business map[string]any `json:"businessInformation"`
+	}
+	raw := e.AppendJSON(nil, a, estate.View{Hide: estate.AllFields &^ estate.BusinessFields})
+	if json.Unmarshal(raw, &shown) != nil {
+		return
+	}
+	if v, _ := shown.Business[member].(string); v != "" {
+		fn(value{text: v})
+	}
+}
+
+// published calls fn with something of each connector that published the asset.
+func published(get func(p *estate.Published) value) func(*estate.Asset, func(value) bool) {
+	return func(a *estate.Asset, fn func(value) bool) {
+		for i := range a.Published {
+			if !fn(get(&a.Published[i])) {
+				return
+			}
+		}
+	}
 }
 
 func eachAddress(a *estate.Asset, fn func(value) bool) {
@@ -326,10 +360,16 @@ func otherToken(name string) *filterToken {
 	case "gcp.compute.projectId", "gcp.compute.instanceId", "gcp.compute.state", "gcp.compute.zone":
 		return cloudToken(estate.GCP, strings.TrimPrefix(name, "gcp.compute."))
 	case "account.username", "container.product", "customAttributes.key", "customAttributes.value", "customAttributes.connectorId",
-		"missingSoftware.name", "processor.description", "whoIs.domain", "whoIs.registrar", "connector.id", "connector.name", "services.name", "services.status":
+		"missingSoftware.name", "processor.description", "whoIs.domain", "whoIs.registrar", "services.name", "services.status":
 		return absent(text)
-	case "connector.firstFoundDate", "connector.lastFoundDate":
-		return absent(date)
+	case "connector.id":
+		return many(text, published(func(p *estate.Published) value { return value{text: p.Connector} }))
+	case "connector.name": // the names of connectors are not part of what they publish
+		return many(text, published(func(p *estate.Published) value { return value{text: p.Source} }))
+	case "connector.firstFoundDate":
+		return many(date, published(func(p *estate.Published) value { return value{at: time.UnixMilli(p.First).UTC()} }))
+	case "connector.lastFoundDate":
+		return many(date, published(func(p *estate.Published) value { return value{at: time.UnixMilli(p.Last).UTC()} }))
 	}
 	for _, family := range []string{"alibaba.instance.", "ibm.virtualServer.", "oci.compute."} {
 		if strings.HasPrefix(name, family) && len(name) > len(family) {
