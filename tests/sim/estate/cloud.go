@@ -114,11 +114,16 @@ func (a *Asset) writeGCP(w *encoder) {
 func (a *Asset) cloudTags(w *encoder, key string) {
 	w.key("tags")
 	w.b = append(w.b, '[')
-	for _, pair := range [][2]string{{"Name", a.Host}, {"env", TagName(a.environmentTag())}, {"owner", "O'Brien & <Co>"}} {
+	for _, pair := range a.CloudTags() {
 		w.item()
 		w.text(key, pair[0])
 		w.text("value", pair[1])
 		w.end()
 	}
 	w.b = append(w.b, ']')
+}
+
+// CloudTags are the names and values of the tags that a cloud provider keeps of an instance.
+func (a *Asset) CloudTags() [][2]string {
+	return [][2]string{{"Name", a.Host}, {"env", TagName(a.environmentTag())}, {"owner", "O'Brien & <Co>"}}
 }

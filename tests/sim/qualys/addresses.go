@@ -88,6 +88,15 @@ func normal(all addresses) addresses {
 
 func (a addresses) union(b addresses) addresses { return normal(slices.Concat(a, b)) }
 
+// String writes the set as a parameter: "10.0.0.1,10.0.1.0-10.0.1.9".
+func (a addresses) String() string {
+	parts := make([]string, len(a))
+	for i, span := range a {
+		parts[i] = span.String()
+	}
+	return strings.Join(parts, ",")
+}
+
 func (a addresses) intersect(b addresses) addresses {
 	var out addresses
 	for i, j := 0, 0; i < len(a) && j < len(b); {

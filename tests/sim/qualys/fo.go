@@ -98,7 +98,11 @@ func foActions() map[string]map[string]foAction {
 			"update": {post: true, required: "ips", optional: "network_id tracking_method host_dns host_netbios owner ud1 ud2 ud3 comment", run: (*Server).writeFO},
 		},
 		"asset/excluded_ip": {"list": {optional: "ips network_id", run: (*Server).listExcluded}},
-		"asset/host":        {"list": {optional: hostParameters, run: (*Server).listHosts}},
+		"asset/host": {
+			"list":   {optional: hostParameters, run: (*Server).listHosts},
+			"update": {post: true, optional: hostSelectors + " " + hostSetters, run: (*Server).updateHosts},
+			"purge":  {post: true, optional: hostSelectors, run: (*Server).purgeHosts},
+		},
 		"asset/group": {
 			"list":   {optional: "ids id_min id_max truncation_limit network_ids unit_id user_id title show_attributes", run: (*Server).listGroups},
 			"add":    {post: true, required: "title", optional: "network_id comments division location function business_impact ips appliance_ids default_appliance_id domains dns_names netbios_names", run: (*Server).writeFO},
@@ -254,7 +258,7 @@ func checkFO(c *foCall, method string) (foAction, *foError) {
 	if missing != nil {
 		return a, foBad(1903, "Missing required parameter(s): "+strings.Join(missing, ", "))
 	}
-	for _, name := range []string{"echo_request", "enable_vm", "enable_pc", "enable_sca", "enable_certview", "compliance_enabled", "certview_enabled", "show_asset_id", "show_tags", "use_tags"} {
+	for _, name := range []string{"echo_request", "enable_vm", "enable_pc", "enable_sca", "enable_certview", "compliance_enabled", "certview_enabled", "show_asset_id", "show_tags", "use_tags", "show_ars", "show_ars_factors", "show_trurisk", "show_trurisk_factors", "show_cloud_tags"} {
 		if v, given := c.params[name]; given && v != "0" && v != "1" {
 			return a, foBad(1905, "parameter "+name+" has invalid value: "+v+" (must be 0 or 1)")
 		}

@@ -12,7 +12,10 @@ import (
 	"github.com/qbridge/qbridge/tests/sim/estate"
 )
 
-const hostParameters = "show_asset_id details os_pattern truncation_limit ips ag_ids ag_titles ids id_min id_max network_ids show_tags"
+const hostParameters = "show_asset_id details os_pattern truncation_limit ips ag_ids ag_titles ids id_min id_max network_ids show_tags " +
+	"ipv6 compliance_enabled " + hostDates + " use_tags tag_set_by tag_include_selector tag_exclude_selector tag_set_include tag_set_exclude " +
+	"show_ars ars_min ars_max show_ars_factors show_trurisk trurisk_min trurisk_max show_trurisk_factors " +
+	"host_metadata host_metadata_fields show_cloud_tags cloud_tag_fields"
 
 // truncationDefault is the number of records of an answer unless truncation_limit says otherwise; 0 is no end.
 const truncationDefault = 1000
@@ -86,6 +89,7 @@ type hostQuery struct {
 	os      *regexp.Regexp
 	within  addresses
 	bounded bool
+	more    []func(*estate.Asset) bool // the other filters
 }
 
 func (s *Server) hostQuery(c *foCall) (q hostQuery, refused *foError) {
@@ -128,7 +132,8 @@ func (s *Server) hostQuery(c *foCall) (q hostQuery, refused *foError) {
 		}
 		q.within, q.bounded = set, true
 	}
-	return q, nil
+	q.more, refused = s.hostFilters(c)
+	return q, refused
 }
 
 // listHosts serves asset/host, action=list: hosts that were scanned at an address of the subscription, and agents.
@@ -149,7 +154,10 @@ func (s *Server) listHosts(c *foCall) (foReply, *foError) {
 	}
 	for index := start; index < s.estate.Size(); index++ {
 		a, ok := reader.Asset(index)
-		if !ok || !q.wanted(a.HostID) || !s.hostMatches(a, &q) {
+		if !ok || !q.wanted(a.HostID) {
+			continue
+		}
+		if s.tags.show(a); !s.hostMatches(a, &q) {
 			continue
 		}
 		// Two assets may share a host id; a page never ends between them, or the second would be lost.
@@ -178,11 +186,12 @@ func (s *Server) listHosts(c *foCall) (foReply, *foError) {
 }
 
 func (s *Server) hostMatches(a *estate.Asset, q *hostQuery) bool {
-	if !isHost(a) || !a.Address.Is4() {
+	if !isHost(a) || !a.Address.Is4() || s.fo.purged[a.HostID] {
 		return false
 	}
 	n := number(a.Address)
-	return (a.AgentID != "" || s.fo.ips.has(n)) && (!q.bounded || q.within.has(n)) && (q.os == nil || q.os.MatchString(a.OS.Full))
+	return (a.AgentID != "" || s.fo.ips.has(n)) && (!q.bounded || q.within.has(n)) && (q.os == nil || q.os.MatchString(a.OS.Full)) &&
+		!slices.ContainsFunc(q.more, func(f func(*estate.Asset) bool) bool { return !f(a) })
 }
 
 func idSet(ids []int64) foNode {
@@ -216,6 +225,11 @@ func (s *Server) hostNode(a *estate.Asset, c *foCall, details string) foNode {
 		n.optional("ASSET_ID", strconv.FormatInt(a.ID, 10))
 	}
 	n.optional("IP", a.Address.String())
+	n.optional("IPV6", ipv6Of(a))
+	if c.get("show_trurisk") == "1" || c.get("show_ars") == "1" {
+		n.optional("TRURISK_SCORE", strconv.Itoa(a.RiskScore))
+		n.optional("ASSET_CRITICALITY_SCORE", strconv.Itoa(a.Criticality))
+	}
 	method := s.fo.method(number(a.Address))
 	if a.AgentID != "" {
 		method = "AGENT"
@@ -228,6 +242,7 @@ func (s *Server) hostNode(a *estate.Asset, c *foCall, details string) foNode {
 		host, domain, _ := strings.Cut(a.DNSName, ".")
 		n.kids = append(n.kids, cdata("DNS", a.DNSName), branch("DNS_DATA", cdata("HOSTNAME", host), cdata("DOMAIN", domain), cdata("FQDN", a.DNSName)))
 	}
+	n.cloud(a)
 	if a.NetBIOS != "" {
 		n.kids = append(n.kids, cdata("NETBIOS", a.NetBIOS))
 	}
@@ -244,21 +259,16 @@ func (s *Server) hostNode(a *estate.Asset, c *foCall, details string) foNode {
 		n.optional("FIRST_FOUND_DATE", stampMs(a.Created))
 		n.optional("LAST_ACTIVITY", stampMs(a.LastCheckedIn))
 	}
-	if c.get("show_tags") == "1" && len(a.Tags) > 0 {
-		tags := branch("TAGS")
-		for _, t := range a.Tags {
-			tags.kids = append(tags.kids, branch("TAG", leaf("TAG_ID", strconv.FormatInt(estate.TagID(t), 10)), cdata("NAME", estate.TagName(t))))
-		}
-		n.kids = append(n.kids, tags)
+	if c.get("show_tags") == "1" {
+		n.tags(a)
 	}
+	n.metadata(a, c)
 	n.optional("LAST_VULN_SCAN_DATETIME", stampMs(a.SensorUpdated))
-	for _, note := range slices.Backward(s.fo.notes) {
-		if note.of.has(number(a.Address)) {
-			n.optional("OWNER", note.owner)
-			n.optional("COMMENTS", note.comment)
-			break
-		}
+	n.optional("LAST_VM_SCANNED_DATE", stampMs(a.SensorUpdated))
+	if authenticated(a) {
+		n.optional("LAST_VM_AUTH_SCANNED_DATE", stampMs(a.SensorUpdated))
 	}
+	s.fo.remarks(&n, number(a.Address))
 	if strings.HasSuffix(details, "/AGs") {
 		var groups []string
 		for _, g := range s.fo.groups {

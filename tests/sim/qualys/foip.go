@@ -31,6 +31,7 @@ type foStore struct {
 	certview   addresses
 	tracking   map[string]addresses
 	notes      []ipNote
+	purged     map[int64]bool // hosts by id
 	groups     []assetGroup
 	nextGroup  int64
 	activities []activity
@@ -40,6 +41,7 @@ type foStore struct {
 type ipNote struct {
 	of             addresses
 	owner, comment string
+	ud             [3]string
 }
 
 // foLine is one accepted change in the journal.
@@ -48,6 +50,7 @@ type foLine struct {
 	Action string            `json:"action"`
 	Params map[string]string `json:"params"`
 	User   string            `json:"user"`
+	Hosts  []int64           `json:"hosts,omitempty"` // that were purged
 }
 
 func newFOStore(e *estate.Estate, o FOOptions) *foStore {
@@ -61,7 +64,7 @@ func (f *foStore) reset() {
 	defer f.mu.Unlock()
 	f.ips = spansOf(f.estate.Licensed())
 	f.compliance, f.certview, f.notes, f.groups, f.activities = nil, nil, nil, nil, nil
-	f.tracking = map[string]addresses{}
+	f.tracking, f.purged = map[string]addresses{}, map[int64]bool{}
 	f.nextGroup = 4_021_900
 	for _, g := range f.estate.Groups() {
 		f.groups = append(f.groups, assetGroup{id: g.ID, title: g.Title, impact: g.Impact, ips: spansOf(g.Addresses)})
@@ -78,6 +81,10 @@ func spansOf(ranges []estate.AddressRange) addresses {
 
 // replay does again what was accepted in an earlier life.
 func (f *foStore) replay(l *foLine) error {
+	if l.Action == "purge" {
+		f.purge(l.Hosts)
+		return nil
+	}
 	_, _ = f.apply(&foCall{api: l.API, action: l.Action, params: l.Params, user: User{Username: l.User}})
 	return nil
 }
@@ -108,7 +115,7 @@ func (s *Server) writeFO(c *foCall) (foReply, *foError) {
 		return foReply{}, refused
 	}
 	s.mu.Lock()
-	err := s.record(journalLine{FO: &foLine{c.api, c.action, c.params, c.user.Username}})
+	err := s.record(journalLine{FO: &foLine{API: c.api, Action: c.action, Params: c.params, User: c.user.Username}})
 	s.mu.Unlock()
 	if err != nil {
 		return foReply{}, &foError{http.StatusInternalServerError, 999, "Internal error."}
@@ -227,8 +234,9 @@ func (f *foStore) track(set addresses, method string) {
 }
 
 func (f *foStore) note(c *foCall, set addresses) {
-	if c.get("owner") != "" || c.get("comment") != "" {
-		f.notes = append(f.notes, ipNote{set, c.get("owner"), c.get("comment")})
+	n := ipNote{set, c.get("owner"), c.get("comment"), [3]string{c.get("ud1"), c.get("ud2"), c.get("ud3")}}
+	if n.owner != "" || n.comment != "" || n.ud != [3]string{} {
+		f.notes = append(f.notes, n)
 	}
 }
 
