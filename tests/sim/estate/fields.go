@@ -60,7 +60,7 @@ const (
 // NewerFields are the members that the API v1 does not know: those of the external attack surface, of business
 // metadata, and what came after it.
 const NewerFields = fieldBusiness | fieldAssigned | fieldApps | fieldRisk | fieldDomain | fieldSubdomain | fieldMissing | fieldWhois |
-	fieldOrganization | fieldISP | fieldASN | fieldEASMTags | fieldHosting
+	fieldOrganization | fieldISP | fieldASN | fieldEASMTags | fieldHosting | fieldInventories
 
 // BusinessFields are the members that business metadata writes.
 const BusinessFields = fieldBusiness | fieldAssigned | fieldApps

@@ -12,6 +12,8 @@ const defects = 5
 type View struct {
 	// Hide are the members that come back as null.
 	Hide Fields
+	// Omit are fields whose members are left out altogether.
+	Omit Fields
 	// SoftwareType, when set, keeps only software of that type.
 	SoftwareType string
 }
@@ -48,6 +50,9 @@ func (e *Estate) AppendJSON(dst []byte, a *Asset, v View) []byte {
 	w.text("netbiosName", a.NetBIOS)
 	a.scalars(w, v)
 	shown := func(f Fields, name string, write func()) {
+		if v.Omit&f != 0 {
+			return
+		}
 		if v.Hide&f != 0 {
 			w.null(name)
 			return

@@ -397,6 +397,9 @@ func (a *Asset) writeProcessor(w *encoder) {
 func (a *Asset) writeExternal(w *encoder, v View) {
 	external := a.Kind == External
 	words := func(f Fields, name, value string) {
+		if v.Omit&f != 0 {
+			return
+		}
 		if !external || v.Hide&f != 0 {
 			w.null(name)
 			return
@@ -407,6 +410,9 @@ func (a *Asset) writeExternal(w *encoder, v View) {
 		w.b = append(w.b, ']')
 	}
 	text := func(f Fields, name, value string) {
+		if v.Omit&f != 0 {
+			return
+		}
 		if !external || v.Hide&f != 0 {
 			value = ""
 		}
@@ -414,8 +420,12 @@ func (a *Asset) writeExternal(w *encoder, v View) {
 	}
 	words(fieldDomain, "domain", a.Domain)
 	words(fieldSubdomain, "subdomain", a.Host+"."+a.Domain)
-	w.null("missingSoftware")
-	if external && v.Hide&fieldWhois == 0 {
+	if v.Omit&fieldMissing == 0 {
+		w.null("missingSoftware")
+	}
+	switch {
+	case v.Omit&fieldWhois != 0:
+	case external && v.Hide&fieldWhois == 0:
 		w.key("whois")
 		w.b = append(w.b, '[')
 		w.item()
@@ -425,7 +435,7 @@ func (a *Asset) writeExternal(w *encoder, v View) {
 		w.text("registrantCountry", "CH")
 		w.end()
 		w.b = append(w.b, ']')
-	} else {
+	default:
 		w.null("whois")
 	}
 	text(fieldOrganization, "organizationName", "Example AG")

@@ -91,7 +91,17 @@ func (s *Server) v1Query(r *http.Request) (query, *failure) {
 	q.view.SoftwareType = params.Get("softwareType")
 	hidden, refused := s.hidden(params.Get("includeFields"), params.Get("excludeFields"))
 	q.view.Hide = hidden | estate.NewerFields
+	q.view.Omit = s.v1Omits()
 	return q, refused
+}
+
+// v1Omits returns the members that are missing from assets of the API v1. That it lacks them is documented, not
+// whether as null.
+func (s *Server) v1Omits() estate.Fields {
+	if s.opts.V1Missing {
+		return estate.NewerFields
+	}
+	return 0
 }
 
 // v1Instant reads a date of the API v1, which needs no seconds.
@@ -131,5 +141,5 @@ func (s *Server) v1List(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) v1Get(w http.ResponseWriter, r *http.Request) {
-	s.one(w, r, estate.NewerFields, endpointV1Get)
+	s.one(w, r, estate.View{Hide: estate.NewerFields, Omit: s.v1Omits()}, endpointV1Get)
 }

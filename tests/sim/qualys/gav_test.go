@@ -136,3 +136,21 @@ func TestTheQueryLanguageSelects(t *testing.T) {
 	require.Positive(t, ids)
 	require.Less(t, ids, 600)
 }
+
+// GAV v1 lacks newer members (§2.7); whether as null or not at all is a setting.
+func TestMembersThatV1LacksAreNullOrMissing(t *testing.T) {
+	t.Parallel()
+	for missing, want := range map[bool]bool{false: true, true: false} {
+		c := mustClient(t, qualys.Options{V1Missing: missing})
+		for _, target := range []string{"/am/v1/assets/host/list?pageSize=1", "/am/v1/asset/host/id?assetId=" + c.some(t, 1)[0]} {
+			w := c.post(target, "")
+			require.Equal(t, http.StatusOK, w.Code)
+			a := mustEnvelope(t, w).AssetListData.Asset[0]
+			for _, member := range []string{"businessInformation", "riskScore", "whois", "easmTags", "isp", "missingSoftware"} {
+				_, there := a[member]
+				require.Equal(t, want, there, "%s of %s", member, target)
+			}
+			require.Contains(t, a, "operatingSystem")
+		}
+	}
+}

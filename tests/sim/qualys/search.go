@@ -350,10 +350,10 @@ func (s *Server) before(ctx context.Context, q query) int64 {
 }
 
 // get serves GET and POST /rest/2.0/get/am/asset?assetId=; older guides show POST.
-func (s *Server) get(w http.ResponseWriter, r *http.Request) { s.one(w, r, 0, endpointGet) }
+func (s *Server) get(w http.ResponseWriter, r *http.Request) { s.one(w, r, estate.View{}, endpointGet) }
 
 // one answers one asset, without members that are hidden from this API.
-func (s *Server) one(w http.ResponseWriter, r *http.Request, never estate.Fields, endpoint string) {
+func (s *Server) one(w http.ResponseWriter, r *http.Request, view estate.View, endpoint string) {
 	params := r.URL.Query()
 	id, err := strconv.ParseInt(params.Get("assetId"), 10, 64)
 	if err != nil {
@@ -380,7 +380,9 @@ func (s *Server) one(w http.ResponseWriter, r *http.Request, never estate.Fields
 		s.tags.show(a)
 	}
 	s.recorder.AddItems(endpoint, 1)
-	body := s.estate.AppendJSON(nil, a, estate.View{Hide: hide | never, SoftwareType: params.Get("softwareType")})
+	view.Hide |= hide
+	view.SoftwareType = params.Get("softwareType")
+	body := s.estate.AppendJSON(nil, a, view)
 	writePage(w, `{"responseMessage":"Valid API Access","count":1,"responseCode":"SUCCESS","lastSeenAssetId":null,"hasMore":0,"assetListData":{"asset":[`, body, `]}}`)
 }
 

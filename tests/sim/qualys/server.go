@@ -97,7 +97,9 @@ type Options struct {
 	Faults   string
 	PageSize Choice
 	// V1PageSize is the largest page of the API v1: 300 when zero; it was 100 at first.
-	V1PageSize   int
+	V1PageSize int
+	// V1Missing leaves the members out that the API v1 lacks; they are null otherwise.
+	V1Missing    bool
 	UnknownField Choice
 	Blocked      Choice
 	Now          func() time.Time

@@ -61,6 +61,7 @@ func parse(args []string, stderr io.Writer) (*settings, error) {
 	fs.StringVar(&s.qualys.Password, "qualys-password", qualys.DefaultPassword, "Qualys password")
 	fs.StringVar(&t.pageSize, "qualys-page-size", "400", "answer to a pageSize outside 1…300: 400, 416 or clamp")
 	fs.IntVar(&s.qualys.V1PageSize, "qualys-v1-page-size", 300, "largest page of the API v1; it was 100 at first")
+	fs.BoolVar(&s.qualys.V1Missing, "qualys-v1-missing", false, "leave the members out that the API v1 lacks, instead of null")
 	fs.StringVar(&t.unknownField, "qualys-unknown-field", "ignored", "unknown tokens of includeFields: ignored or rejected")
 	fs.StringVar(&t.blocked, "qualys-blocked", "documented", "form of a 429: documented, empty-body, empty-headers or wait-on-retry")
 	fs.StringVar(&s.servicenow.Username, "servicenow-user", defaultSNUser, "ServiceNow user")
