@@ -50,7 +50,7 @@ func (s *Server) buildHandler() error {
 			mux.ServeHTTP(w, req)
 		}
 	})
-	s.handler = s.recorder.Wrap(Endpoint, plan.Middleware(Endpoint, dated))
+	s.handler = s.recorder.Wrap(Endpoint, plan.Middleware(Endpoint, s.clonedBack(dated)))
 	return nil
 }
 

@@ -26,6 +26,7 @@ type store struct {
 	ix      coreIndexes
 	sources map[string]bool   // active discovery_source choices
 	props   map[string]string // system properties
+	past    past
 }
 
 // coreIndexes are the searches that every IRE call makes.
@@ -235,6 +236,7 @@ func (t *tx) rollbackTo(n int) {
 // commit makes the changes durable, in one journal frame; it answers only
 // after the frame is handed to the operating system.
 func (t *tx) commit() error {
+	t.s.past.add(t.s.now(), t.undo)
 	for _, r := range t.order {
 		if r.table.name == "sys_choice" || r.table.name == "sys_properties" {
 			t.s.refresh()
