@@ -96,7 +96,8 @@ func (w *pageWriter) send(ctx context.Context, p *payload.Payload) error {
 		if err := crash.At(ctx, crash.AfterPost); err != nil {
 			return err
 		}
-		if err := w.forgetShared(gctx, p, answer); err != nil {
+		forgot, err := w.forgetShared(gctx, p, answer)
+		if err != nil {
 			return err
 		}
 		results := payload.Attribute(p, answer, w.priorOf(p), w.linkedOf(p))
@@ -114,6 +115,9 @@ func (w *pageWriter) send(ctx context.Context, p *payload.Payload) error {
 		locked := map[string]bool{}
 		var out []store.Settlement
 		for i := range results {
+			if forgot && results[i].Outcome == record.Failed && w.supplyAgain(&results[i]) {
+				continue
+			}
 			if named[results[i].Owner] || results[i].Retry && try < lockTries {
 				locked[results[i].Owner] = true // its intent stays
 				w.answer(results[i].Owner, results[i].Inserted)
@@ -252,8 +256,8 @@ func (w *pageWriter) announce(ctx context.Context, p *payload.Payload) error {
 func lockPause(try int) time.Duration { return time.Duration(try+1) * 500 * time.Millisecond }
 
 // forgetShared drops the sys_ids of shared items that the target no longer
-// knows, so that the next write makes them anew.
-func (w *pageWriter) forgetShared(ctx context.Context, p *payload.Payload, a *payload.Answer) error {
+// knows, so that the next write makes them anew, and reports whether there were any.
+func (w *pageWriter) forgetShared(ctx context.Context, p *payload.Payload, a *payload.Answer) (bool, error) {
 	var gone []store.Link
 	for i := range p.Items {
 		if it := &p.Items[i]; it.Role == payload.RoleShared && it.SysID != "" && len(a.Items[i].Errors) > 0 {
@@ -261,9 +265,26 @@ func (w *pageWriter) forgetShared(ctx context.Context, p *payload.Payload, a *pa
 		}
 	}
 	if len(gone) == 0 {
-		return nil
+		return false, nil
 	}
-	return w.Store.PutLinks(ctx, gone)
+	return true, w.Store.PutLinks(ctx, gone)
+}
+
+// passes is how often the records of a page are sent while shared items turn out to
+// be gone: the instance may be restored more than once.
+const passes = 5
+
+// supplyAgain keeps a record that failed because a shared item is gone for another
+// pass, which makes the item anew; its intent stays.
+func (w *pageWriter) supplyAgain(r *payload.Result) bool {
+	if w.passed == passes {
+		return false
+	}
+	w.answer(r.Owner, r.Inserted)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.stale[r.Owner] = true
+	return true
 }
 
 // patientAttempts is how often a page is sent before a call that fails without a

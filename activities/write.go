@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"sync"
@@ -118,7 +119,10 @@ type pageWriter struct {
 
 	as store.Writer
 
-	mu       sync.Mutex      // guards prior and answered
+	mu       sync.Mutex      // guards prior, answered and stale
+	stale    map[string]bool // records that named a shared item which is gone
+	passed   int             // passes over the page's records
+	missing  map[string]bool // shared items whose own parents turned out to be gone
 	prior    map[string]bool // records that an unanswered post may have written
 	answered map[string]bool // records whose last post was answered
 	links    map[string]store.Link
@@ -157,18 +161,14 @@ func (w *pageWriter) write(ctx context.Context) error {
 		if err := w.fit(ctx, records); err != nil {
 			return err
 		}
-		if w.ids, err = w.writeShared(ctx, records); err != nil {
+		if err := w.pass(ctx, records); err != nil {
 			return err
 		}
-		if records, err = w.supplied(ctx, records, w.ids); err != nil {
-			return err
-		}
-		refs, err := w.resolve(ctx, records)
-		if err != nil {
-			return err
-		}
-		payloads := payload.Cut(records, w.ids, refs, w.limits())
-		if err := w.lanes(ctx, payloads); err != nil {
+	}
+	for len(w.stale) > 0 {
+		again := lo.Filter(records, func(r payload.Input, _ int) bool { return w.stale[r.Key] })
+		w.stale = map[string]bool{}
+		if err := w.pass(ctx, again); err != nil {
 			return err
 		}
 	}
@@ -188,6 +188,26 @@ func (w *pageWriter) write(ctx context.Context) error {
 		return err
 	}
 	return crash.At(ctx, crash.AfterFinish)
+}
+
+// pass makes sure that the shared items of records are there and sends the records.
+func (w *pageWriter) pass(ctx context.Context, records []payload.Input) error {
+	w.passed++
+	w.missing = map[string]bool{}
+	ids, err := w.writeShared(ctx, records)
+	if err != nil {
+		return err
+	}
+	maps.Copy(ids, lo.OmitByKeys(w.ids, lo.Keys(ids)))
+	w.ids = ids
+	if records, err = w.supplied(ctx, records, w.ids); err != nil {
+		return err
+	}
+	refs, err := w.resolve(ctx, records)
+	if err != nil {
+		return err
+	}
+	return w.lanes(ctx, payload.Cut(records, w.ids, refs, w.limits()))
 }
 
 func (w *pageWriter) limits() payload.Limits {
@@ -212,7 +232,7 @@ func (w *pageWriter) load(ctx context.Context) ([]payload.Input, error) {
 	if err != nil {
 		return nil, err
 	}
-	w.refused, w.cut = map[string]string{}, map[string][]payload.Message{}
+	w.refused, w.cut, w.stale, w.missing = map[string]string{}, map[string][]payload.Message{}, map[string]bool{}, map[string]bool{}
 	w.rules = make(map[string]string, len(rows))
 	w.parts, w.before = make(map[string]*record.Parts, len(rows)), map[string]*record.Parts{}
 	w.digests, w.prior, w.answered = make(map[string]string, len(rows)), map[string]bool{}, map[string]bool{}
@@ -408,7 +428,7 @@ func (w *pageWriter) writeShared(ctx context.Context, records []payload.Input) (
 		return nil, err
 	}
 	defer w.target.Shared.Unlock()
-	if !w.plan.Verify { // a run that verifies trusts no memory
+	if !w.plan.Verify && w.passed < 2 { // a run that verifies trusts no memory, nor does one that it misled
 		links, err := w.Store.LinksOf(ctx, w.plan.Target, lo.Keys(keys))
 		if err != nil {
 			return nil, err
@@ -434,6 +454,10 @@ func (w *pageWriter) supplied(ctx context.Context, records []payload.Input, ids 
 		missing, lacks := lo.Find(r.Parts.Shared, func(it cmdb.Item) bool { return ids[it.Key] == "" })
 		if !lacks {
 			ready = append(ready, r)
+			continue
+		}
+		if w.missing[missing.Key] && w.passed < passes {
+			w.stale[r.Key] = true
 			continue
 		}
 		failed = append(failed, store.Settlement{Key: r.Key, Outcome: record.Failed, Reason: fmt.Sprintf("%s %s could not be written: %s", missing.Class, missing.Key, w.refused[missing.Key])})
@@ -473,6 +497,17 @@ func (w *pageWriter) sendShared(ctx context.Context, p *payload.Payload, ids pay
 	}
 }
 
+// orphaned reports whether an answer says that a CI which a payload names by its
+// sys_id is gone.
+func orphaned(p *payload.Payload, a *payload.Answer) bool {
+	for i := range p.Items {
+		if p.Items[i].SysID != "" && len(a.Items[i].Errors) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // keepShared remembers the sys_ids of an answer.
 func (w *pageWriter) keepShared(ctx context.Context, p *payload.Payload, answer *payload.Answer, ids payload.SharedIDs) error {
 	var links []store.Link
@@ -482,6 +517,7 @@ func (w *pageWriter) keepShared(ctx context.Context, p *payload.Payload, answer 
 			w.refused[p.Items[i].Key] = "no answer"
 			if len(a.Errors) > 0 {
 				w.refused[p.Items[i].Key] = a.Errors[0].Code + ": " + a.Errors[0].Text
+				w.missing[p.Items[i].Key] = orphaned(p, answer)
 			}
 			continue // the records that need it fail with the reason
 		}

@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"encoding/json"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -119,6 +120,33 @@ func TestACIThatAPersonDeletedComesBack(t *testing.T) {
 	require.Zero(t, code)
 	require.Equal(t, first.Created, res.Created, "the sample of linked CIs shows that the memory cannot be trusted: %+v", res.Counters)
 	require.Equal(t, digest, s.digest())
+}
+
+func TestASharedCIThatAPersonDeletedComesBackWithTheAssetsThatNeedIt(t *testing.T) {
+	t.Parallel()
+	s := newStack(t, "--assets", "150", "--seed", "61")
+	s.mustApply()
+	code, _ := s.sync("--full")
+	require.Zero(t, code)
+	centres := s.rows("cmdb_ci_logical_datacenter")
+	require.NotEmpty(t, centres)
+	for id := range centres {
+		req, err := http.NewRequest(http.MethodDelete, s.sims.ServiceNow.URL+"/api/now/table/cmdb_ci_logical_datacenter/"+id, nil)
+		require.NoError(t, err)
+		req.SetBasicAuth(s.sims.ServiceNow.Username, s.sims.ServiceNow.Password)
+		req.Header.Set("Accept", "application/json")
+		res, err := http.DefaultClient.Do(req)
+		require.NoError(t, err)
+		body, _ := io.ReadAll(res.Body)
+		require.NoError(t, res.Body.Close())
+		require.Equal(t, http.StatusNoContent, res.StatusCode, "%s", body)
+	}
+	_, err := postForm(s.sims.Qualys.GatewayURL+"/_sim/mutate?k=150", "")
+	require.NoError(t, err)
+	code, res := s.sync()
+	require.Zero(t, code, "%+v", res.Counters)
+	require.Zero(t, res.Failed)
+	require.NotEmpty(t, s.rows("cmdb_ci_logical_datacenter"))
 }
 
 func must[T any](v T, err error) T {
