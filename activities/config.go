@@ -44,7 +44,7 @@ func (c *Config) ConfigCheck(ctx context.Context, in contract.ApplyInput) (contr
 		problems = append(problems, lo.Map(config.CheckChange(old, cfg), toProblem)...)
 	}
 	var res contract.ApplyResult
-	for _, t := range c.test(ctx, cfg) {
+	for _, t := range c.test(ctx, cfg, false) {
 		res.Checks = append(res.Checks, t.checks...)
 		problems = append(problems, failedChecks(t.place, in.SkipChecks, t.checks)...)
 	}
@@ -59,7 +59,7 @@ type tested struct {
 }
 
 // test tests all connections side by side, so that dead ones do not add up.
-func (c *Config) test(ctx context.Context, cfg *config.Config) []tested {
+func (c *Config) test(ctx context.Context, cfg *config.Config, survey bool) []tested {
 	out := make([]tested, len(cfg.Qualys)+len(cfg.ServiceNow))
 	var wg sync.WaitGroup
 	start := func(n int, place string, check func() []contract.Check) {
@@ -70,10 +70,14 @@ func (c *Config) test(ctx context.Context, cfg *config.Config) []tested {
 		}()
 	}
 	for i, q := range cfg.Qualys {
-		start(i, fmt.Sprintf("qualys[%d] %s", i, q.Name), func() []contract.Check { return c.Vendors.CheckQualys(ctx, q) })
+		start(i, fmt.Sprintf("qualys[%d] %s", i, q.Name), func() []contract.Check { return c.Vendors.CheckQualys(ctx, q, survey) })
 	}
 	for i, s := range cfg.ServiceNow {
-		start(len(cfg.Qualys)+i, fmt.Sprintf("servicenow[%d] %s", i, s.Name), func() []contract.Check { return c.Vendors.CheckServiceNow(ctx, s, NeedsOf(cfg, s.Name)) })
+		start(len(cfg.Qualys)+i, fmt.Sprintf("servicenow[%d] %s", i, s.Name), func() []contract.Check {
+			needs := NeedsOf(cfg, s.Name)
+			needs.Survey = survey
+			return c.Vendors.CheckServiceNow(ctx, s, needs)
+		})
 	}
 	wg.Wait()
 	return out
@@ -96,7 +100,7 @@ func (c *Config) ConfigPreflight(ctx context.Context, in contract.PreflightInput
 		return res, temporalError(err)
 	}
 	ctx, calls := transport.Counting(ctx)
-	for _, t := range c.test(ctx, cfg) {
+	for _, t := range c.test(ctx, cfg, true) {
 		res.Checks = append(res.Checks, t.checks...)
 	}
 	res.Calls = calls.Load()

@@ -26,7 +26,7 @@ func (a *Inventory) QualysPreflight(ctx context.Context, in contract.PreflightRu
 		return contract.PreflightResult{}, temporalError(err)
 	}
 	q, _ := lo.Find(cfg.Qualys, func(q config.Qualys) bool { return q.Name == in.Plan.Source })
-	return verdict(ctx, func(ctx context.Context) []contract.Check { return a.Vendors.CheckQualys(ctx, q) })
+	return verdict(ctx, func(ctx context.Context) []contract.Check { return a.Vendors.CheckQualys(ctx, q, false) })
 }
 
 // ServiceNowPreflight tests the target of a run before it begins.

@@ -21,12 +21,14 @@ type Vendors interface {
 	ServiceNow(ctx context.Context, revision, connection string) (*Target, error)
 	// CheckQualys and CheckServiceNow test a connection that need not be stored
 	// yet and return one line per capability.
-	CheckQualys(ctx context.Context, q config.Qualys) []contract.Check
+	// A survey looks at what the configuration does not use, too.
+	CheckQualys(ctx context.Context, q config.Qualys, survey bool) []contract.Check
 	CheckServiceNow(ctx context.Context, s config.ServiceNow, n Needs) []contract.Check
 }
 
 // Needs are what a configuration needs of an instance.
 type Needs struct {
+	Survey  bool     // look at what the configuration does not use, too
 	Classes []string // that CIs may get
 	Tables  []string // for rows beside CIs, under the names they have there
 }

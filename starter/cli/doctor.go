@@ -18,12 +18,12 @@ func (a *app) doctorCommand() *cobra.Command {
 		Use:   "doctor [FILE|DIRECTORY|-...]",
 		Short: "Test connections, permissions and clocks",
 		Long: `doctor tests every connection of the active configuration, or of the given one,
-from the worker: whether it can be reached, the login, reading assets, the
-discovery source, identification rules of the classes that the CI rules choose,
-and the clocks. It stores and writes nothing. apply does the same, and so does
-the first run of a revision.
+from the worker: whether it can be reached, the login, reading assets, modules and
+permissions with what they block, roles, plugins, the release, the discovery
+source, identification and reconciliation rules, and the clocks. It stores and
+writes nothing. apply and the first run of a revision test what they need.
 
-Exit code 0 when nothing failed (a warning concerns some assets only), 1 when
+Exit code 0 when nothing failed (a warning blocks only what it names), 1 when
 something did, 2 for a mistake in the configuration.
 
 The same with the temporal CLI, for the active configuration:
@@ -96,6 +96,9 @@ func printChecks(p view.Printer, checks []contract.Check) {
 			mark = "warning: "
 		}
 		p.Line("  %-12s %-18s %s%s", ch.Connection, ch.Capability, mark, ch.Message)
+		if ch.Blocks != "" {
+			p.Line("  %-12s %-18s blocks %s", "", "", ch.Blocks)
+		}
 		if ch.Remedy != "" {
 			p.Line("  %-12s %-18s → %s", "", "", ch.Remedy)
 		}

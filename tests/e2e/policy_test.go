@@ -2,7 +2,6 @@ package e2e_test
 
 import (
 	"encoding/json"
-	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -131,15 +130,7 @@ func TestASharedCIThatAPersonDeletedComesBackWithTheAssetsThatNeedIt(t *testing.
 	centres := s.rows("cmdb_ci_logical_datacenter")
 	require.NotEmpty(t, centres)
 	for id := range centres {
-		req, err := http.NewRequest(http.MethodDelete, s.sims.ServiceNow.URL+"/api/now/table/cmdb_ci_logical_datacenter/"+id, nil)
-		require.NoError(t, err)
-		req.SetBasicAuth(s.sims.ServiceNow.Username, s.sims.ServiceNow.Password)
-		req.Header.Set("Accept", "application/json")
-		res, err := http.DefaultClient.Do(req)
-		require.NoError(t, err)
-		body, _ := io.ReadAll(res.Body)
-		require.NoError(t, res.Body.Close())
-		require.Equal(t, http.StatusNoContent, res.StatusCode, "%s", body)
+		s.table(http.MethodDelete, "cmdb_ci_logical_datacenter/"+id, "")
 	}
 	_, err := postForm(s.sims.Qualys.GatewayURL+"/_sim/mutate?k=150", "")
 	require.NoError(t, err)

@@ -60,7 +60,7 @@ func (c *checklist) fail(capability string, err error, remedy string) []contract
 }
 
 // CheckQualys implements activities.Vendors.
-func (v *vendors) CheckQualys(ctx context.Context, q domainconfig.Qualys) []contract.Check {
+func (v *vendors) CheckQualys(ctx context.Context, q domainconfig.Qualys, survey bool) []contract.Check {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	list := &checklist{connection: q.Name}
@@ -102,6 +102,9 @@ func (v *vendors) CheckQualys(ctx context.Context, q domainconfig.Qualys) []cont
 			list.lines = append(list.lines, contract.Check{Connection: q.Name, Capability: "not given by api: am", OK: true, Message: l.What + ": " + l.Effect})
 		}
 	}
+	if survey {
+		list.rights(ctx, v.prober(q))
+	}
 	return list.lines
 }
 
@@ -142,11 +145,18 @@ func (v *vendors) CheckServiceNow(ctx context.Context, s domainconfig.ServiceNow
 			fmt.Sprintf("add it to sys_choice (table cmdb_ci, element discovery_source, value %s), or use one of %s", s.DiscoverySource, strings.Join(sources, ", ")))
 	}
 	list.ok(canSource, s.DiscoverySource)
-	list.roles(ctx, t.Client)
 	list.clock(meta.ServerDate)
-	list.identification(ctx, t.Client, n.Classes)
+	if list.roles(ctx, t.Client) {
+		list.identification(ctx, t.Client, n.Classes)
+	}
 	list.tables(ctx, t.Client, n.Tables)
 	list.names(ctx, t.Client)
+	if n.Survey {
+		list.release(ctx, t.Client)
+		list.plugins(ctx, t.Client)
+		list.reconciliation(ctx, t.Client, s.DiscoverySource, n.Classes)
+		list.limits(meta.Limits)
+	}
 	return list.lines
 }
 
@@ -195,18 +205,20 @@ func (c *checklist) tables(ctx context.Context, client *servicenow.Client, table
 	}
 }
 
-// roles says which of the roles that writing needs the user lacks, when it may
-// read its own.
-func (c *checklist) roles(ctx context.Context, client *servicenow.Client) {
+// roles says whether the user lacks the role that writing needs, when it may read
+// its own, and returns false then: nothing that needs the role would work.
+func (c *checklist) roles(ctx context.Context, client *servicenow.Client) bool {
 	u, _, err := client.CheckUser(ctx)
 	switch {
 	case err != nil, len(u.Roles) == 0:
-		return // not known; what is missing shows where it is needed
-	case !slices.Contains(u.Roles, "itil") && !slices.Contains(u.Roles, "admin") && !slices.Contains(u.Roles, "cmdb_inst_admin"):
-		c.warn(hasRoles, fmt.Sprintf("user %s has no role itil", u.UserName), "give the user the role itil")
-	default:
-		c.ok(hasRoles, strings.Join(u.Roles, ", "))
+		return true // not known; what is missing shows where it is needed
+	case !slices.Contains(u.Roles, "itil") && !slices.Contains(u.Roles, "asset") && !slices.Contains(u.Roles, "admin") && !slices.Contains(u.Roles, "cmdb_inst_admin"):
+		c.lines = append(c.lines, contract.Check{Connection: c.connection, Capability: hasRoles, Message: fmt.Sprintf("user %s has no role itil", u.UserName),
+			Blocks: blocksIRE, Remedy: "give the user the role itil"})
+		return false
 	}
+	c.ok(hasRoles, strings.Join(u.Roles, ", "))
+	return true
 }
 
 // identification asks IRE, without writing, about one made-up CI of every class
@@ -231,7 +243,7 @@ func (c *checklist) identification(ctx context.Context, client *servicenow.Clien
 		return
 	}
 	if err != nil {
-		c.fail(canIdentify, err, "give the user the role itil, which IRE (identifyreconcile) needs")
+		c.refusedIRE(err)
 		return
 	}
 	var missing []string
@@ -242,6 +254,15 @@ func (c *checklist) identification(ctx context.Context, client *servicenow.Clien
 	}
 	c.classes(len(classes), missing)
 }
+
+// refusedIRE tells that IRE answers nothing to the user.
+func (c *checklist) refusedIRE(err error) {
+	c.fail(canIdentify, err, "give the user the role itil, which IRE (identifyreconcile) needs")
+	c.lines[len(c.lines)-1].Blocks = blocksIRE
+}
+
+// blocksIRE is what does not work without IRE.
+const blocksIRE = "every write of CIs"
 
 // oneByOne finds the classes for which the instance refuses the whole question:
 // those that it does not have.
@@ -254,7 +275,7 @@ func (c *checklist) oneByOne(classes []string, probe func([]string) (*payload.An
 		case errors.As(err, &refused) && refused.Kind() == servicenow.KindInvalidRequest, err == nil && withoutRule(&answer.Items[0]):
 			missing = append(missing, class)
 		case err != nil:
-			c.fail(canIdentify, err, "give the user the role itil, which IRE (identifyreconcile) needs")
+			c.refusedIRE(err)
 			return
 		}
 	}

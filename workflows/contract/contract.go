@@ -175,5 +175,7 @@ type Check struct {
 	// Transient marks a failure that may pass by itself.
 	Transient bool   `json:"transient,omitempty"`
 	Message   string `json:"message"`
-	Remedy    string `json:"remedy,omitempty"`
+	// Blocks is what does not work without the capability.
+	Blocks string `json:"blocks,omitempty"`
+	Remedy string `json:"remedy,omitempty"`
 }

@@ -40,13 +40,14 @@ func (s *store) seed(opt Options) error {
 		add("sys_properties", name, map[string]string{"name": name, "value": v})
 	}
 	for _, p := range [][3]string{{"com.snc.cmdb", "CMDB", "1.0.0"}, {"com.snc.cmdb.scoped", "CMDB Scoped API", "1.0.0"},
-		{"com.snc.cmdb.integration_util", "Integration Commons for CMDB", "2.9.0"}} {
+		{"com.snc.cmdb.integration_util", "Integration Commons for CMDB", "2.9.0"}, {"com.snc.discovery", "Discovery", "1.0.0"}} {
 		row := map[string]string{"id": p[0], "name": p[1], "version": p[2], "active": "true"}
 		add("sys_plugins", p[0], row)
 		row["active"] = "active"
 		add("v_plugin", p[0], row)
 	}
-	for _, a := range [][3]string{{"sn_cmdb_int_util", "Integration Commons for CMDB", "2.9.0"}, {"sn_cmdb_ci_class", "CMDB CI Class Models", "1.60.0"}} {
+	for _, a := range [][3]string{{"sn_cmdb_int_util", "Integration Commons for CMDB", "2.9.0"}, {"sn_cmdb_ci_class", "CMDB CI Class Models", "1.60.0"},
+		{"sn_itom_pattern", "Discovery and Service Mapping Patterns", "1.25.0"}} {
 		add("sys_store_app", a[0], map[string]string{"scope": a[0], "name": a[1], "version": a[2], "latest_version": a[2], "active": "true"})
 		add("sys_scope", a[0], map[string]string{"scope": a[0], "name": a[1], "version": a[2], "active": "true"})
 	}
