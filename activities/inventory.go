@@ -52,7 +52,11 @@ func (a *Inventory) QualysCount(ctx context.Context, in contract.CountInput) (co
 	if err != nil {
 		return contract.CountResult{}, temporalError(err)
 	}
-	return contract.CountResult{Total: n, Calls: 1}, nil
+	forecast, err := a.forecast(ctx, &in.Plan, n, src.Client.PageSize())
+	if err != nil {
+		return contract.CountResult{}, temporalError(err)
+	}
+	return contract.CountResult{Total: n, Calls: 1, Forecast: forecast}, nil
 }
 
 // QualysFetchPage fetches the page after a cursor, unless the store has it
@@ -90,6 +94,9 @@ func (a *Inventory) fetchPage(ctx context.Context, in contract.FetchPageInput) (
 	src, err := a.Vendors.Qualys(ctx, plan.Revision, plan.Source)
 	if err != nil {
 		return contract.PageRef{}, err
+	}
+	if why := setup.Budget.Stop(a.Now(), in.Spent); why != "" {
+		return contract.PageRef{Stopped: why, Last: true, Next: in.Cursor}, nil
 	}
 	if err := crash.At(ctx, crash.BeforeFetch); err != nil {
 		return contract.PageRef{}, err

@@ -152,8 +152,8 @@ func (l *Ledger) LedgerCloseRun(ctx context.Context, in contract.CloseRunInput) 
 	ctx, stop := beat(ctx, heartbeatEvery, func() any { return nil })
 	defer stop()
 	run, err := l.Store.CloseRun(ctx, store.CloseRun{
-		ID: in.Plan.Run, Epoch: in.Plan.Epoch, Status: store.RunStatus(in.Status), Error: cmp.Or(in.Error, in.Incomplete),
-		Complete: in.Complete, Abandon: in.Incomplete != "", Calls: in.Calls, Events: in.Events,
+		ID: in.Plan.Run, Epoch: in.Plan.Epoch, Status: store.RunStatus(in.Status), Error: cmp.Or(in.Error, in.Incomplete, in.Stopped),
+		Complete: in.Complete, Abandon: in.Incomplete != "", Calls: in.Calls, Events: in.Events, Forecast: forecastText(in.Plan.Forecast),
 	})
 	if err != nil {
 		return contract.RunResult{}, temporalError(err)
@@ -166,13 +166,57 @@ func (l *Ledger) LedgerCloseRun(ctx context.Context, in contract.CloseRunInput) 
 			return contract.RunResult{}, temporalError(err)
 		}
 	}
+	if err := l.purge(ctx, &in.Plan); err != nil {
+		return contract.RunResult{}, temporalError(err)
+	}
 	classes, err := l.Store.Classes(ctx, run.ID)
 	if err != nil {
 		return contract.RunResult{}, temporalError(err)
 	}
 	return contract.RunResult{
-		Run: run.ID, Status: string(run.Status), Outcome: outcomeOf(run), Warning: in.Incomplete, Counters: run.Counters, Classes: classes,
+		Run: run.ID, Status: string(run.Status), Outcome: outcomeOf(run), Warning: cmp.Or(in.Incomplete, in.Stopped), Forecast: in.Plan.Forecast, Counters: run.Counters, Classes: classes,
 		DurationSeconds: run.EndedAt.Sub(run.StartedAt).Seconds(), Pages: run.Pages, HistoryEvents: run.Events, VendorCalls: run.Calls,
+	}, nil
+}
+
+// purge removes outcomes that are older than their retention.
+func (l *Ledger) purge(ctx context.Context, plan *contract.RunPlan) error {
+	setup, err := l.Settings.Of(ctx, plan.Revision, plan.Schedule)
+	if err != nil {
+		return err
+	}
+	p := setup.Properties
+	_, err = l.Store.Purge(ctx, store.Keep{Successes: time.Duration(p.KeepSuccesses), Errors: time.Duration(p.KeepErrors)})
+	return err
+}
+
+// LedgerPin keeps the outcomes of a run for good, or lets them go.
+func (l *Ledger) LedgerPin(ctx context.Context, in contract.PinInput) error {
+	err := l.Store.Pin(ctx, in.Run, in.Pinned)
+	if isNotFound(err) {
+		err = &UserError{Message: fmt.Sprintf("there is no run %q: see `qbridge run list`", in.Run)}
+	}
+	return temporalError(err)
+}
+
+// LedgerPeek says how the next run of a schedule would begin, for a forecast. It
+// takes no lease and changes nothing.
+func (l *Ledger) LedgerPeek(ctx context.Context, in contract.ForecastInput) (contract.RunPlan, error) {
+	setup, err := l.Settings.Of(ctx, in.Revision, in.Schedule)
+	if err != nil {
+		return contract.RunPlan{}, temporalError(err)
+	}
+	s := setup.Schedule
+	opened, err := l.Store.Peek(ctx, store.OpenRun{
+		Schedule: s.Name, Source: s.Source, Target: s.Target, Direction: s.Direction, Revision: setup.Revision, RulesDigest: setup.RulesDigest,
+		Full: in.Full || s.Mode == config.ModeFull, Overlap: time.Duration(setup.Properties.Overlap), ResumeWithin: time.Duration(setup.Properties.ResumeWithin),
+	})
+	if err != nil {
+		return contract.RunPlan{}, temporalError(err)
+	}
+	return contract.RunPlan{
+		Schedule: s.Name, Source: s.Source, Target: s.Target, Revision: setup.Revision, Mode: string(opened.Mode), Since: setup.after(opened.Since),
+		Cursor: opened.Cursor, Resumed: opened.Resumed, StartedAt: l.Now().UTC(),
 	}, nil
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/samber/lo"
 
 	"github.com/qbridge/qbridge/activities/store"
+	"github.com/qbridge/qbridge/domain/budget"
 	"github.com/qbridge/qbridge/domain/classify"
 	"github.com/qbridge/qbridge/domain/config"
 	"github.com/qbridge/qbridge/domain/mapping"
@@ -36,6 +37,7 @@ type Setup struct {
 	// Filter selects assets; nil: all. Push says that the source takes a filter.
 	Filter *qql.Query
 	Push   bool
+	Budget budget.Rules
 	// Since bounds every run to what changed after it; zero: no bound.
 	Since time.Time
 	// RulesDigest changes when rules, mapping, sections or filter change; the
@@ -107,8 +109,12 @@ func (s *Settings) Of(ctx context.Context, revision, schedule string) (*Setup, e
 			return nil, &UserError{Message: fmt.Sprintf("since of schedule %s: %v", schedule, err)}
 		}
 	}
+	rules, err := budgetOf(c.config, &sched)
+	if err != nil {
+		return nil, &UserError{Message: fmt.Sprintf("blackout of schedule %s: %v", schedule, err)}
+	}
 	return &Setup{
-		Since: since, Filter: filter, Push: apiOf(c.config, sched.Source) == config.APICSAM,
+		Budget: rules, Since: since, Filter: filter, Push: apiOf(c.config, sched.Source) == config.APICSAM,
 		Revision: id, Schedule: sched, Properties: c.config.Properties,
 		Rules: c.rules[apiOf(c.config, sched.Source)], Mapping: c.mapping, DiscoverySource: sourceOf(c.config, sched.Target), Tables: tablesOf(c.config, sched.Target), Listed: map[string]map[string]bool{"tags": lo.SliceToMap(sched.Tags, func(t string) (string, bool) { return t, true })}, RulesDigest: rulesDigest(c, sched),
 	}, nil
@@ -208,6 +214,28 @@ func rulesDigest(c *compiled, s config.Schedule) string {
 		fmt.Fprintln(h, "since", s.Since, s.TimeZone, s.ExcludeUnmanaged)
 	}
 	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+// budgetOf compiles what bounds the runs of a schedule.
+func budgetOf(cfg *config.Config, s *config.Schedule) (budget.Rules, error) {
+	var r budget.Rules
+	for _, q := range cfg.Qualys {
+		if q.Name == s.Source {
+			r.Ceiling = int64(q.Budget.Ceiling)
+		}
+	}
+	zone, err := time.LoadLocation(s.TimeZone)
+	if err != nil {
+		return r, err
+	}
+	for _, text := range s.Blackout {
+		w, err := budget.ParseWindow(text, zone)
+		if err != nil {
+			return r, err
+		}
+		r.Blackout = append(r.Blackout, w)
+	}
+	return r, nil
 }
 
 func filterOf(text string) (*qql.Query, error) {

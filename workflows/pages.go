@@ -28,6 +28,11 @@ func (r *syncRun) pages(ctx workflow.Context) error {
 			return fmt.Errorf("fetch page after asset %d: %w", r.Cursor, err)
 		}
 		next = nil
+		if page.Stopped != "" {
+			r.Stopped = page.Stopped
+			r.Pages--
+			return nil
+		}
 		if rollOver := workflow.GetInfo(ctx).GetContinueAsNewSuggested(); !page.Last && !rollOver && !r.sampled(page) {
 			next = r.fetchPage(ctx, page.Next)
 		}
@@ -90,7 +95,7 @@ func (r *syncRun) fetchPage(ctx workflow.Context, cursor int64) *fetching {
 func (f *fetching) start(ctx workflow.Context) {
 	r := f.run
 	f.future = workflow.ExecuteActivity(fetch(ctx, r.Plan.Source, fmt.Sprintf("page after asset %d", f.cursor)),
-		inventory.QualysFetchPage, contract.FetchPageInput{Plan: r.Plan, Cursor: f.cursor})
+		inventory.QualysFetchPage, contract.FetchPageInput{Plan: r.Plan, Cursor: f.cursor, Spent: r.QualysCalls})
 }
 
 // get waits for the page.

@@ -72,7 +72,7 @@ func (r *syncRun) work(ctx workflow.Context) error {
 		r.count(ctx)
 	}
 	r.enter(ctx, stageSyncing)
-	if err := r.pages(ctx); err != nil {
+	if err := r.pages(ctx); err != nil || r.Stopped != "" {
 		return err
 	}
 	r.checkTotal(ctx)
@@ -139,7 +139,7 @@ func (r *syncRun) count(ctx workflow.Context) {
 		return
 	}
 	r.QualysCalls += res.Calls
-	r.Plan.Total = res.Total
+	r.Plan.Total, r.Plan.Forecast = res.Total, res.Forecast
 }
 
 // close settles the run in the store and turns the end of the work into the
@@ -154,7 +154,8 @@ func (r *syncRun) close(ctx workflow.Context, workErr error) (contract.RunResult
 		Plan:       r.Plan,
 		Status:     "completed",
 		Incomplete: r.Incomplete,
-		Complete:   workErr == nil && r.Incomplete == "" && !r.Plan.Aside,
+		Stopped:    r.Stopped,
+		Complete:   workErr == nil && r.Incomplete == "" && r.Stopped == "" && !r.Plan.Aside,
 		Calls:      map[string]int64{"qualys": r.QualysCalls, "servicenow": r.ServiceNowCalls},
 		Events:     r.Events + int64(workflow.GetInfo(ctx).GetCurrentHistoryLength()),
 	}

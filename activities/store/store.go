@@ -29,11 +29,11 @@ var ErrNotFound = errors.New("store: not found")
 // its caller is a zombie and must stop.
 var ErrStaleEpoch = errors.New("store: the lease of this run was taken over")
 
-// Retention of outcomes; what failed is kept longer.
-const (
-	KeepSuccesses = 30 * 24 * time.Hour
-	KeepFailures  = 60 * 24 * time.Hour
-)
+// Keep says for how long outcomes are kept; those of pinned runs are kept for good.
+type Keep struct {
+	Successes time.Duration
+	Errors    time.Duration // failed and rejected
+}
 
 // LeaseHeldError says that another run holds the lease of a schedule.
 type LeaseHeldError struct {
@@ -149,6 +149,8 @@ type CloseRun struct {
 	Abandon bool
 	Calls   map[string]int64 // vendor calls by system
 	Events  int64            // history events of the workflow so far
+	// Forecast is what the run was expected to cost; opaque.
+	Forecast string
 }
 
 // RunStatus is how a run stands.
@@ -182,6 +184,8 @@ type Run struct {
 	Events     int64            `json:"historyEvents"`
 	Calls      map[string]int64 `json:"vendorCalls"`
 	Error      string           `json:"error,omitempty"`
+	Pinned     bool             `json:"pinned"`
+	Forecast   string           `json:"forecast,omitempty"` // opaque
 }
 
 // Runs stores runs and leases.
@@ -198,9 +202,17 @@ type Runs interface {
 	Widen(ctx context.Context, run string, epoch int64) (OpenedRun, error)
 	// CloseRun gives unfinished records the outcome failed ("run ended"), freezes
 	// the counters, moves the watermark if Complete, and releases the lease.
-	// Closing twice returns the stored run. Outcomes older than the retention are
-	// purged in batches afterwards.
+	// Closing twice returns the stored run.
 	CloseRun(ctx context.Context, in CloseRun) (Run, error)
+	// Peek tells what OpenRun would answer now, and changes nothing.
+	Peek(ctx context.Context, in OpenRun) (OpenedRun, error)
+	// Purge removes, in short transactions, outcomes that are older than their
+	// retention, and gives space back to the file system. One call removes a
+	// bounded number, so that the first one after a long rest does not take all
+	// night. It returns how many it removed.
+	Purge(ctx context.Context, keep Keep) (int64, error)
+	// Pin keeps the outcomes of a run for good, or lets them go. ErrNotFound.
+	Pin(ctx context.Context, run string, pinned bool) error
 }
 
 // Staging is one record of a page on its way into the store.
@@ -443,6 +455,8 @@ type Reader interface {
 	RunByID(ctx context.Context, id string) (Run, error) // by run id or workflow id (newest)
 	ListRuns(ctx context.Context, f RunFilter) ([]Run, error)
 	ListOutcomes(ctx context.Context, f OutcomeFilter) ([]OutcomeRow, error)
+	// Known counts the records of a schedule that were written to a target.
+	Known(ctx context.Context, schedule, target string) (int64, error)
 	// Classes counts the records of a run by class, for outcomes that have a CI
 	// (created, updated, unchanged).
 	Classes(ctx context.Context, run string) (map[string]int64, error)

@@ -96,15 +96,16 @@ func (e *RateLimitedError) Error() string {
 // limiter paces the calls of one connection: a number of calls at a time, and
 // endpoints that are closed until an instant.
 type limiter struct {
-	now   func() time.Time
-	slots chan struct{}
+	now     func() time.Time
+	slots   chan struct{}
+	reserve float64
 
 	mu     sync.Mutex
 	closed map[string]time.Time
 }
 
-func newLimiter(concurrency int, now func() time.Time) *limiter {
-	return &limiter{now: now, slots: make(chan struct{}, concurrency), closed: map[string]time.Time{}}
+func newLimiter(concurrency int, reserve float64, now func() time.Time) *limiter {
+	return &limiter{now: now, reserve: reserve, slots: make(chan struct{}, concurrency), closed: map[string]time.Time{}}
 }
 
 // acquire waits for a slot. A closed endpoint is an error at once, unless it
@@ -135,14 +136,27 @@ func (l *limiter) left(endpoint string) time.Duration {
 // learn closes an endpoint that asked for a wait.
 func (l *limiter) learn(endpoint string, status int, lim Limits) {
 	limited := status == http.StatusTooManyRequests || status == http.StatusConflict
-	if lim.Wait <= 0 || (!limited && lim.Remaining != 0) {
-		return
+	pause := lim.Wait
+	if pause <= 0 || (!limited && lim.Remaining != 0) {
+		if pause = l.kept(lim); pause <= 0 {
+			return
+		}
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if until := l.now().Add(lim.Wait); until.After(l.closed[endpoint]) {
+	if until := l.now().Add(pause); until.After(l.closed[endpoint]) {
 		l.closed[endpoint] = until
 	}
+}
+
+// kept returns how long to wait where only the reserve is left. Whoever uses the
+// window meanwhile, the answer to the next call tells.
+func (l *limiter) kept(lim Limits) time.Duration {
+	reserved := int(l.reserve * float64(lim.Limit))
+	if reserved < 1 || lim.Remaining < 0 || lim.Remaining > reserved || lim.Window <= 0 {
+		return 0
+	}
+	return lim.Window / time.Duration(reserved)
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

@@ -46,9 +46,12 @@ type Options struct {
 	HeaderTimeout time.Duration
 	Timeout       time.Duration // of a whole call
 	Concurrency   int           // calls at a time until the vendor says otherwise; default 4
-	Observe       func(Call)
-	Now           func() time.Time
-	Base          http.RoundTripper // for tests; default a tuned http.Transport
+	// Reserve is the share of the calls per window that is left to others: near it,
+	// calls are made as slowly as the window gives new ones.
+	Reserve float64
+	Observe func(Call)
+	Now     func() time.Time
+	Base    http.RoundTripper // for tests; default a tuned http.Transport
 }
 
 // Call is one finished call.
@@ -101,7 +104,7 @@ func New(o Options) (*Transport, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	t := &Transport{o: o, base: o.Base, limiter: newLimiter(o.Concurrency, o.Now)}
+	t := &Transport{o: o, base: o.Base, limiter: newLimiter(o.Concurrency, o.Reserve, o.Now)}
 	if t.base != nil {
 		return t, nil
 	}

@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -208,6 +209,37 @@ func client(t *testing.T, o transport.Options) *http.Client {
 type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func TestTheReserveIsLeftToOthers(t *testing.T) {
+	t.Parallel()
+	remaining := 0
+	vendor := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("X-RateLimit-Limit", "300")
+		w.Header().Set("X-RateLimit-Window-Sec", "3600")
+		w.Header().Set("X-RateLimit-Remaining", strconv.Itoa(remaining))
+	}))
+	defer vendor.Close()
+	clock := now
+	c := client(t, transport.Options{Reserve: 0.2, Now: func() time.Time { return clock }})
+	call := func() error {
+		res, err := c.Get(vendor.URL)
+		if err != nil {
+			return err
+		}
+		return res.Body.Close()
+	}
+	remaining = 61
+	require.NoError(t, call())
+	remaining = 60
+	require.NoError(t, call(), "the next one is not in the reserve yet")
+	var limited *transport.RateLimitedError
+	require.ErrorAs(t, call(), &limited)
+	require.Equal(t, time.Minute, limited.RetryAfter)
+	clock = clock.Add(time.Minute)
+	remaining = 200
+	require.NoError(t, call(), "as fast as the window gives new ones")
+	require.NoError(t, call(), "and at once when others have left some")
+}
 
 func TestEachConnectionHasItsOwnProxy(t *testing.T) {
 	t.Parallel()

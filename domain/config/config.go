@@ -51,7 +51,18 @@ type Qualys struct {
 	Proxy    string   `yaml:"proxy,omitzero" json:"proxy,omitempty"`
 	CAFile   string   `yaml:"caFile,omitzero" json:"caFile,omitempty"`
 	PageSize int      `yaml:"pageSize,omitzero" json:"pageSize,omitempty"` // 1–300, default 300
-	Timeout  Duration `yaml:"timeout,omitzero" json:"timeout,omitzero"`    // per call, default 300s
+	Budget   Budget   `yaml:"budget,omitzero" json:"budget,omitzero"`
+	Timeout  Duration `yaml:"timeout,omitzero" json:"timeout,omitzero"` // per call, default 300s
+}
+
+// Budget bounds what runs take from a subscription that others share.
+type Budget struct {
+	// Ceiling is how many calls a run may make; then it stops, and the next one
+	// goes on where it ended.
+	Ceiling int `yaml:"ceiling,omitzero" json:"ceiling,omitempty"`
+	// Reserve is the share of the calls per window that is left to others: near it,
+	// a run waits until more are free.
+	Reserve *float64 `yaml:"reserve,omitzero" json:"reserve,omitempty"` // default 0.2
 }
 
 // Auth types of a Qualys subscription.
@@ -174,6 +185,9 @@ type Schedule struct {
 	CatchUp Duration `yaml:"catchUp,omitzero" json:"catchUp,omitzero"`  // how late a missed run still starts, default 1h
 	Paused  bool     `yaml:"paused,omitzero" json:"paused,omitempty"`
 	Mode    string   `yaml:"mode,omitzero" json:"mode,omitempty"` // incremental (default) | full
+	// Blackout lists spans of the week, in the schedule's time zone, in which no
+	// call is made: "mon-fri 08:00-18:00". A run stops there, and the next goes on.
+	Blackout []string `yaml:"blackout,omitzero" json:"blackout,omitempty"`
 	// Since leaves out what Qualys updated last before an instant.
 	Since  string `yaml:"since,omitzero" json:"since,omitempty"`   // "2026-01-31" or "2026-01-31T08:00"
 	Filter string `yaml:"filter,omitzero" json:"filter,omitempty"` // QQL
@@ -212,11 +226,13 @@ type Names struct {
 
 // Properties are settings for all schedules.
 type Properties struct {
-	RefreshAfter   Duration `yaml:"refreshAfter,omitzero" json:"refreshAfter,omitzero"`  // default 168h
-	ResumeWithin   Duration `yaml:"resumeWithin,omitzero" json:"resumeWithin,omitzero"`  // default 48h: longer than a run tries
-	Overlap        Duration `yaml:"overlap,omitzero" json:"overlap,omitzero"`            // default 2h
-	FailureRatio   float64  `yaml:"failureRatio,omitzero" json:"failureRatio,omitempty"` // default 0.2, from 100 records on
-	AllowUpgrade   *bool    `yaml:"allowUpgrade,omitzero" json:"allowUpgrade,omitempty"` // class changes; default true
+	RefreshAfter   Duration `yaml:"refreshAfter,omitzero" json:"refreshAfter,omitzero"`   // default 168h
+	ResumeWithin   Duration `yaml:"resumeWithin,omitzero" json:"resumeWithin,omitzero"`   // default 48h: longer than a run tries
+	Overlap        Duration `yaml:"overlap,omitzero" json:"overlap,omitzero"`             // default 2h
+	KeepSuccesses  Duration `yaml:"keepSuccesses,omitzero" json:"keepSuccesses,omitzero"` // outcomes of records that were written or skipped, default 30d
+	KeepErrors     Duration `yaml:"keepErrors,omitzero" json:"keepErrors,omitzero"`       // outcomes of failed and rejected records, default 60d
+	FailureRatio   float64  `yaml:"failureRatio,omitzero" json:"failureRatio,omitempty"`  // default 0.2, from 100 records on
+	AllowUpgrade   *bool    `yaml:"allowUpgrade,omitzero" json:"allowUpgrade,omitempty"`  // class changes; default true
 	AllowDowngrade bool     `yaml:"allowDowngrade,omitzero" json:"allowDowngrade,omitempty"`
 	AllowSwitch    bool     `yaml:"allowSwitch,omitzero" json:"allowSwitch,omitempty"`
 	// FourEyes keeps the author of the active revision from approving what it does.

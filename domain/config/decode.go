@@ -22,12 +22,14 @@ var Defaults = struct {
 	PageSize, Lanes, PayloadItems, PayloadBytes, VerifySample int
 	QualysTimeout, ServiceNowTimeout                          Duration
 	RefreshAfter, ResumeWithin, Overlap                       Duration
+	KeepSuccesses, KeepErrors                                 Duration
 	FailureRatio                                              float64
 	DiscoverySource                                           string
 }{
 	PageSize: 300, Lanes: 4, PayloadItems: 250, PayloadBytes: 4 << 20, VerifySample: 20,
 	QualysTimeout: Duration(300 * time.Second), ServiceNowTimeout: Duration(120 * time.Second),
 	RefreshAfter: Duration(7 * 24 * time.Hour), ResumeWithin: Duration(48 * time.Hour), Overlap: Duration(2 * time.Hour),
+	KeepSuccesses: Duration(30 * 24 * time.Hour), KeepErrors: Duration(60 * 24 * time.Hour),
 	FailureRatio: 0.2, DiscoverySource: "SG-Qualys",
 }
 
@@ -122,6 +124,8 @@ func (c *Config) fill() {
 	def(&p.RefreshAfter, Defaults.RefreshAfter)
 	def(&p.ResumeWithin, Defaults.ResumeWithin)
 	def(&p.Overlap, Defaults.Overlap)
+	def(&p.KeepSuccesses, Defaults.KeepSuccesses)
+	def(&p.KeepErrors, Defaults.KeepErrors)
 	def(&p.FailureRatio, Defaults.FailureRatio)
 	def(&p.VerifySample, Defaults.VerifySample)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/samber/lo"
 
 	"github.com/qbridge/qbridge/domain/asset"
+	"github.com/qbridge/qbridge/domain/budget"
 	"github.com/qbridge/qbridge/domain/classify"
 	"github.com/qbridge/qbridge/domain/mapping"
 	"github.com/qbridge/qbridge/domain/qql"
@@ -64,6 +65,7 @@ func (c *Config) Validate() []Problem {
 	v.secret("notify.webhook", c.Notify.Webhook, false)
 	v.proxy("notify.proxy", c.Notify.Proxy)
 	p := c.Properties
+	v.check(p.KeepSuccesses >= Duration(time.Hour) && p.KeepErrors >= Duration(time.Hour), "properties", "keepSuccesses or keepErrors is too short", "write 1h or more")
 	v.check(p.FailureRatio > 0 && p.FailureRatio <= 1, "properties.failureRatio", fmt.Sprintf("%v is not a share", p.FailureRatio), "write a number from 0.01 to 1")
 	v.oneOf("properties.names.form", orDefault(p.Names.Form, asset.FormShort), asset.FormShort, asset.FormFull, asset.FormAsIs)
 	v.oneOf("properties.names.case", orDefault(p.Names.Case, asset.CaseLower), asset.CaseLower, asset.CaseUpper, asset.CaseAsIs)
@@ -178,6 +180,8 @@ func (v *validator) connections() {
 			v.url(place+".apiUrl", q.APIURL)
 			v.url(place+".gatewayUrl", q.GatewayURL)
 		}
+		v.check(q.Budget.Ceiling >= 0, place+".budget.ceiling", "is negative", "write a number of calls, or leave it out")
+		v.check(q.Budget.Reserve == nil || *q.Budget.Reserve >= 0 && *q.Budget.Reserve < 1, place+".budget.reserve", "is not a share", "write a number from 0 to 0.9")
 		v.proxy(place+".proxy", q.Proxy)
 		v.qualysAuth(place+".auth", &q)
 		most := 300
@@ -333,6 +337,11 @@ func (v *validator) timing(place string, s *Schedule) {
 	v.check(s.Jitter >= 0, place+".jitter", "is negative", "write for example 30s")
 	v.check(s.CatchUp >= 0, place+".catchUp", "is negative", "write for example 1h")
 	v.oneOf(place+".overlap", orDefault(s.Overlap, OverlapSkip), OverlapSkip, OverlapQueue)
+	for i, text := range s.Blackout {
+		if _, err := budget.ParseWindow(text, nil); err != nil {
+			v.add(fmt.Sprintf("%s.blackout[%d]", place, i), err.Error(), "write for example: mon-fri 08:00-18:00, daily 22:00-02:00")
+		}
+	}
 	v.oneOf(place+".mode", orDefault(s.Mode, ModeIncremental), ModeIncremental, ModeFull)
 	if s.Calendar != "" {
 		if _, err := ParseCalendar(s.Calendar); err != nil {

@@ -19,7 +19,7 @@ import (
 
 func (a *app) runCommand() *cobra.Command {
 	return group(&cobra.Command{Use: "run", Short: "Start, watch and list runs"},
-		a.runStart(), a.runList(), a.runShow(), a.runWatch(), a.runCancel())
+		a.runStart(), a.runList(), a.runShow(), a.runWatch(), a.runCancel(), a.runForecast(), a.runPin("pin", "Keep the outcomes of a run for good", true), a.runPin("unpin", "Let the outcomes of a run go when their time is over", false))
 }
 
 func (a *app) runStart() *cobra.Command {

@@ -42,10 +42,44 @@ func (p Printer) Run(r contract.RunView) {
 		p.Line("error     %s", r.Error)
 	}
 	p.Line("calls     %d Qualys, %d ServiceNow; %d pages", r.Calls["qualys"], r.Calls["servicenow"], r.Pages)
+	if f := r.Forecast; f != nil {
+		p.Line("forecast  %d Qualys, about %d ServiceNow; %s; at most %d writes, %d new CIs", f.QualysCalls, f.ServiceNowCalls, about(f.Seconds), f.Writes, f.NewCIs)
+	}
+	if r.Pinned {
+		p.Line("pinned    its outcomes are kept for good")
+	}
 	p.Line("")
 	p.counters(r.Counters)
 	p.classes(r.Classes)
 	p.reasons(r.Reasons)
+}
+
+// Forecast prints what a run would cost.
+func (p Printer) Forecast(r contract.ForecastResult) {
+	f := r.Forecast
+	if f == nil {
+		p.Line("nothing is known")
+		return
+	}
+	how := r.Mode
+	if !r.Since.IsZero() {
+		how += ", assets changed since " + r.Since.Local().Format(time.DateTime)
+	}
+	if r.Resumed {
+		how += ", going on where the last run ended"
+	}
+	p.Line("the next run of %s: %s", r.Schedule, how)
+	p.Rows([]string{"WHAT", "FORECAST"}, [][]string{
+		{"assets", fmt.Sprint(f.Assets)}, {"calls to Qualys", fmt.Sprint(f.QualysCalls)}, {"calls to ServiceNow", fmt.Sprintf("about %d", f.ServiceNowCalls)},
+		{"time", about(f.Seconds)}, {"writes", fmt.Sprintf("at most %d", f.Writes)}, {"new CIs", fmt.Sprintf("at most %d, each perhaps with an asset record and an ITOM subscription unit", f.NewCIs)},
+	})
+}
+
+func about(s float64) string {
+	if s == 0 {
+		return "no earlier run tells the time"
+	}
+	return "about " + seconds(s)
 }
 
 // Result prints the summary of a finished run.

@@ -135,6 +135,8 @@ func (a *app) mainWorker(background context.Context) worker.Worker {
 	w.RegisterWorkflowWithOptions(workflows.SyncInventory, workflow.RegisterOptions{Name: contract.SyncInventory})
 	w.RegisterWorkflowWithOptions(workflows.ApplyConfig, workflow.RegisterOptions{Name: contract.ApplyConfig})
 	w.RegisterWorkflowWithOptions(workflows.Approval, workflow.RegisterOptions{Name: contract.Approval})
+	w.RegisterWorkflowWithOptions(workflows.Forecast, workflow.RegisterOptions{Name: contract.Forecast})
+	w.RegisterWorkflowWithOptions(workflows.PinRun, workflow.RegisterOptions{Name: contract.PinRun})
 	w.RegisterWorkflowWithOptions(workflows.Preflight, workflow.RegisterOptions{Name: contract.Preflight})
 	for _, s := range []any{a.acts.ledger, a.acts.config, a.acts.approvals, a.acts.notify} {
 		w.RegisterActivityWithOptions(s, activity.RegisterOptions{})

@@ -106,7 +106,7 @@ func (v *vendors) source(q domainconfig.Qualys) (*activities.Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, err := v.transport(transport.Options{Name: q.Name, Proxy: proxy, CAFile: q.CAFile, Timeout: time.Duration(q.Timeout), Concurrency: qualysCalls,
+	t, err := v.transport(transport.Options{Name: q.Name, Proxy: proxy, CAFile: q.CAFile, Timeout: time.Duration(q.Timeout), Concurrency: qualysCalls, Reserve: reserveOf(q.Budget),
 		Secrets: []string{c.Password, c.ClientSecret}})
 	if err != nil {
 		return nil, err
@@ -177,6 +177,16 @@ func (v *vendors) targetOf(s domainconfig.ServiceNow) (*activities.Target, error
 
 // retries is how often a call is made again at once.
 const retries = 3
+
+// defaultReserve is the share of a subscription's calls that is left to others.
+const defaultReserve = 0.2
+
+func reserveOf(b domainconfig.Budget) float64 {
+	if b.Reserve == nil {
+		return defaultReserve
+	}
+	return *b.Reserve
+}
 
 // Calls of a connection at a time: Qualys' standard tier allows two; a
 // ServiceNow node serves four integration requests side by side.

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"sort"
@@ -10,6 +11,7 @@ import (
 	"github.com/samber/lo"
 
 	"github.com/qbridge/qbridge/activities/store"
+	"github.com/qbridge/qbridge/domain/budget"
 	"github.com/qbridge/qbridge/domain/record"
 	"github.com/qbridge/qbridge/workflows/contract"
 )
@@ -103,7 +105,15 @@ func (s *Server) listOutcomes(w http.ResponseWriter, r *http.Request) {
 }
 
 func runView(r store.Run) contract.RunView {
+	var forecast *budget.Forecast
+	if r.Forecast != "" {
+		f := budget.Forecast{}
+		if json.Unmarshal([]byte(r.Forecast), &f) == nil {
+			forecast = &f
+		}
+	}
 	return contract.RunView{
+		Pinned: r.Pinned, Forecast: forecast,
 		Run: r.ID, WorkflowID: r.WorkflowID, Schedule: r.Schedule, Source: r.Source, Target: r.Target, Revision: r.Revision,
 		Mode: string(r.Mode), Status: string(r.Status), Resumed: r.Resumed, StartedAt: r.StartedAt, EndedAt: r.EndedAt,
 		Counters: r.Counters, Pages: r.Pages, Events: r.Events, Calls: r.Calls, Error: r.Error,

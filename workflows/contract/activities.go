@@ -3,6 +3,7 @@ package contract
 import (
 	"time"
 
+	"github.com/qbridge/qbridge/domain/budget"
 	"github.com/qbridge/qbridge/domain/record"
 )
 
@@ -46,14 +47,16 @@ type CountInput struct {
 
 // CountResult is the number of assets that match.
 type CountResult struct {
-	Total int64 `json:"total"`
-	Calls int64 `json:"calls"`
+	Total    int64            `json:"total"`
+	Calls    int64            `json:"calls"`
+	Forecast *budget.Forecast `json:"forecast,omitempty"`
 }
 
 // FetchPageInput fetches one page (activity QualysFetchPage).
 type FetchPageInput struct {
 	Plan   RunPlan `json:"plan"`
 	Cursor int64   `json:"cursor"`
+	Spent  int64   `json:"spent,omitempty"` // calls to Qualys so far
 }
 
 // WritePageInput writes one staged page (activity ServiceNowWritePage).
@@ -81,12 +84,36 @@ type CloseRunInput struct {
 	Complete bool    `json:"complete"`
 	// Incomplete says why the enumeration, though it came to its end, is not all
 	// that there is; the next run begins it anew.
-	Incomplete string           `json:"incomplete,omitempty"`
-	Calls      map[string]int64 `json:"calls"`
-	Events     int64            `json:"events"`
+	Incomplete string `json:"incomplete,omitempty"`
+	// Stopped says why the run ended before its enumeration; the next one goes on.
+	Stopped string           `json:"stopped,omitempty"`
+	Calls   map[string]int64 `json:"calls"`
+	Events  int64            `json:"events"`
 }
 
 // CheckQueueInput asks whether anybody polls a queue (activity ConfigCheckQueue).
 type CheckQueueInput struct {
 	Queue string `json:"queue"`
+}
+
+// ForecastInput asks what the next run of a schedule would cost (workflow Forecast).
+type ForecastInput struct {
+	Schedule string `json:"schedule"`
+	Revision string `json:"revision,omitempty"` // empty: the active one
+	Full     bool   `json:"full,omitempty"`
+}
+
+// ForecastResult is the answer, and what `run forecast -o json` prints.
+type ForecastResult struct {
+	Schedule string           `json:"schedule"`
+	Mode     string           `json:"mode"`
+	Since    time.Time        `json:"since,omitzero"`
+	Resumed  bool             `json:"resumed,omitempty"` // it would go on where a run ended
+	Forecast *budget.Forecast `json:"forecast"`
+}
+
+// PinInput keeps the outcomes of a run for good, or lets them go (workflow PinRun).
+type PinInput struct {
+	Run    string `json:"run"`
+	Pinned bool   `json:"pinned"`
 }

@@ -3,6 +3,7 @@ package contract
 import (
 	"time"
 
+	"github.com/qbridge/qbridge/domain/budget"
 	"github.com/qbridge/qbridge/domain/classify"
 	"github.com/qbridge/qbridge/domain/record"
 )
@@ -51,6 +52,8 @@ type RunView struct {
 	Events     int64            `json:"historyEvents"`
 	Calls      map[string]int64 `json:"vendorCalls"`
 	Error      string           `json:"error,omitempty"`
+	Pinned     bool             `json:"pinned,omitempty"`
+	Forecast   *budget.Forecast `json:"forecast,omitempty"`
 	Classes    map[string]int64 `json:"classes,omitempty"` // only for one run
 	Reasons    []ReasonCount    `json:"reasons,omitempty"` // only for one run
 }

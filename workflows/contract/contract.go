@@ -9,6 +9,7 @@ package contract
 import (
 	"time"
 
+	"github.com/qbridge/qbridge/domain/budget"
 	"github.com/qbridge/qbridge/domain/record"
 )
 
@@ -17,6 +18,8 @@ const (
 	SyncInventory = "SyncInventory"
 	ApplyConfig   = "ApplyConfig"
 	Preflight     = "Preflight"
+	Forecast      = "Forecast"
+	PinRun        = "PinRun"
 )
 
 // Update and query names.
@@ -60,6 +63,8 @@ type RunProgress struct {
 	// not all that Qualys has.
 	Enumerated int64  `json:"enumerated,omitempty"`
 	Incomplete string `json:"incomplete,omitempty"`
+	// Stopped says why the run ends before its enumeration.
+	Stopped string `json:"stopped,omitempty"`
 }
 
 // RunPlan is what the first activity of a run fixed.
@@ -99,6 +104,8 @@ type RunPlan struct {
 	Aside  bool  `json:"aside,omitempty"`
 	// Linked says that the schedule wrote CIs before, so that a sample is read back.
 	Linked bool `json:"linked"`
+	// Forecast is what the run was expected to cost when it began.
+	Forecast *budget.Forecast `json:"forecast,omitempty"`
 }
 
 // RunResult is the result of a run and the document behind `run show -o json`.
@@ -113,6 +120,7 @@ type RunResult struct {
 	HistoryEvents   int64            `json:"historyEvents"`
 	VendorCalls     map[string]int64 `json:"vendorCalls"`
 	Warning         string           `json:"warning,omitempty"` // why the outcome is incomplete
+	Forecast        *budget.Forecast `json:"forecast,omitempty"`
 }
 
 // PageRef is what FetchPage returns: a page in the store, never its body.
@@ -125,6 +133,9 @@ type PageRef struct {
 	Adopted  bool            `json:"adopted,omitempty"` // found in the store, no Qualys call
 	Calls    int64           `json:"calls"`
 	Counters record.Counters `json:"counters"` // outcomes given while staging
+	// Stopped, when set, says why nothing was fetched: the run ends here, and the
+	// next one goes on.
+	Stopped string `json:"stopped,omitempty"`
 }
 
 // ApplyInput applies a configuration document.

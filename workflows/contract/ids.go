@@ -37,6 +37,13 @@ const ConfigWorkflowID = "config"
 // PreflightWorkflowID returns the workflow id of a test of connections.
 func PreflightWorkflowID(name string) string { return "preflight/" + name }
 
+// ForecastWorkflowID returns the workflow id of a forecast, PinWorkflowID that of
+// keeping a run.
+func ForecastWorkflowID(schedule string) string { return "forecast/" + schedule }
+
+// PinWorkflowID returns the workflow id of keeping a run.
+func PinWorkflowID(run string) string { return "pin/" + run }
+
 const syncPrefix = "sync/"
 
 // SyncWorkflowID returns the workflow id of an inventory sync. A Temporal

@@ -11,20 +11,20 @@ import (
 	"github.com/qbridge/qbridge/domain/record"
 )
 
-const runColumns = "id, workflow_id, schedule, source, target, direction, revision, mode, status, resumed, started_at, ended_at, counters, pages, events, calls, error"
+const runColumns = "id, workflow_id, schedule, source, target, direction, revision, mode, status, resumed, started_at, ended_at, counters, pages, events, calls, error, pinned, forecast"
 
 func scanRun(scan func(...any) error) (store.Run, error) {
 	var r store.Run
 	var mode, status, counters, calls string
-	var resumed, started, ended int64
-	err := scan(&r.ID, &r.WorkflowID, &r.Schedule, &r.Source, &r.Target, &r.Direction, &r.Revision, &mode, &status, &resumed, &started, &ended, &counters, &r.Pages, &r.Events, &calls, &r.Error)
+	var resumed, started, ended, pinned int64
+	err := scan(&r.ID, &r.WorkflowID, &r.Schedule, &r.Source, &r.Target, &r.Direction, &r.Revision, &mode, &status, &resumed, &started, &ended, &counters, &r.Pages, &r.Events, &calls, &r.Error, &pinned, &r.Forecast)
 	if errors.Is(err, sql.ErrNoRows) {
 		return r, store.ErrNotFound
 	}
 	if err != nil {
 		return r, err
 	}
-	r.Mode, r.Status, r.Resumed, r.StartedAt, r.EndedAt = store.RunMode(mode), store.RunStatus(status), resumed == 1, instant(started), instant(ended)
+	r.Mode, r.Status, r.Resumed, r.StartedAt, r.EndedAt, r.Pinned = store.RunMode(mode), store.RunStatus(status), resumed == 1, instant(started), instant(ended), pinned == 1
 	return r, errors.Join(json.Unmarshal([]byte(counters), &r.Counters), json.Unmarshal([]byte(calls), &r.Calls))
 }
 
@@ -101,6 +101,13 @@ func (s *Store) ListOutcomes(ctx context.Context, f store.OutcomeFilter) ([]stor
 		limit = 100
 	}
 	return s.outcomes(ctx, "outcomes", where+" ORDER BY key LIMIT ?", append(args, limit)...)
+}
+
+// Known implements store.Reader.
+func (s *Store) Known(ctx context.Context, schedule, target string) (int64, error) {
+	var n int64
+	err := s.query(ctx, "known", func(r *sql.Rows) error { return r.Scan(&n) }, "SELECT COUNT(*) FROM heads WHERE schedule = ? AND target = ? AND written_digest <> ''", schedule, target)
+	return n, err
 }
 
 // Classes implements store.Reader.

@@ -284,35 +284,7 @@ func (s *Store) CloseRun(ctx context.Context, in store.CloseRun) (store.Run, err
 	if err != nil {
 		return store.Run{}, err
 	}
-	if err := s.purge(ctx); err != nil {
-		return store.Run{}, err
-	}
 	return s.RunByID(ctx, in.ID)
-}
-
-// Bounds of one purge: short transactions, and not all at once after a long rest.
-const (
-	purgeBatch   = 5000
-	purgeBatches = 40
-)
-
-// purge removes outcomes that are older than their retention.
-func (s *Store) purge(ctx context.Context) error {
-	now := s.now()
-	for range purgeBatches {
-		var n int64
-		err := s.inTx(ctx, "purge outcomes", func(t *tx) error {
-			var err error
-			n, err = t.exec(ctx, `DELETE FROM outcomes WHERE (run, key) IN (SELECT run, key FROM outcomes
-				WHERE at < ? AND (at < ? OR outcome NOT IN ('failed', 'rejected')) LIMIT ?)`,
-				micros(now.Add(-store.KeepSuccesses)), micros(now.Add(-store.KeepFailures)), purgeBatch)
-			return err
-		})
-		if err != nil || n < purgeBatch {
-			return err
-		}
-	}
-	return nil
 }
 
 // closedBy tells a repeated close from that of a zombie.
@@ -391,8 +363,8 @@ func (t *tx) freeze(ctx context.Context, in store.CloseRun) error {
 	if err := t.row(ctx, "SELECT COUNT(*) FROM pages WHERE run = ?", in.ID).Scan(&pages); err != nil {
 		return err
 	}
-	if _, err := t.exec(ctx, "UPDATE runs SET status = ?, ended_at = ?, counters = ?, pages = ?, events = ?, calls = ?, error = ? WHERE id = ?",
-		string(in.Status), t.now, string(counters), pages, in.Events, string(calls), in.Error, in.ID); err != nil {
+	if _, err := t.exec(ctx, "UPDATE runs SET status = ?, ended_at = ?, counters = ?, pages = ?, events = ?, calls = ?, error = ?, forecast = ? WHERE id = ?",
+		string(in.Status), t.now, string(counters), pages, in.Events, string(calls), in.Error, in.Forecast, in.ID); err != nil {
 		return err
 	}
 	if _, err := t.exec(ctx, "DELETE FROM pages WHERE run = ? AND enumeration = 0", in.ID); err != nil { // of an approval run

@@ -2,9 +2,11 @@ package sql_test
 
 import (
 	"context"
+	dbsql "database/sql"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -128,7 +130,7 @@ func TestWhatWasCommittedSurvivesReopening(t *testing.T) {
 	require.Equal(t, "a: 1", r.Document)
 }
 
-func TestOldOutcomesArePurgedWhenARunCloses(t *testing.T) {
+func TestOldOutcomesArePurged(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	s, err := sql.Open(context.Background(), filepath.Join(t.TempDir(), "store.db"), sql.Options{Now: func() time.Time { return now }})
@@ -143,6 +145,8 @@ func TestOldOutcomesArePurgedWhenARunCloses(t *testing.T) {
 		}})
 		require.NoError(t, err)
 		_, err = s.CloseRun(ctx, store.CloseRun{ID: id, Epoch: o.Epoch, Status: store.RunCompleted, Complete: true})
+		require.NoError(t, err)
+		_, err = s.Purge(ctx, store.Keep{Successes: 30 * 24 * time.Hour, Errors: 60 * 24 * time.Hour})
 		require.NoError(t, err)
 	}
 	left := func(id string) int {
@@ -161,6 +165,41 @@ func TestOldOutcomesArePurgedWhenARunCloses(t *testing.T) {
 	r, err := s.RunByID(ctx, "one")
 	require.NoError(t, err)
 	require.EqualValues(t, 2, r.Counters.Fetched, "the counters of a closed run are frozen")
+}
+
+func TestTheFileShrinksWhenOutcomesArePurged(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "store.db")
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	s, err := sql.Open(context.Background(), path, sql.Options{Now: func() time.Time { return now }})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	ctx := context.Background()
+	o, err := s.OpenRun(ctx, store.OpenRun{ID: "one", WorkflowID: "w", Schedule: "s", Revision: "r1", Full: true})
+	require.NoError(t, err)
+	for page := range int64(40) {
+		in := store.StagePage{Run: "one", Epoch: o.Epoch, Enumeration: o.Enumeration, CursorIn: page, CursorOut: page + 1, Last: page == 39}
+		for i := range 300 {
+			in.Records = append(in.Records, store.Staging{Key: fmt.Sprintf("corp/%d-%d", page, i), Kind: record.KindAsset, Outcome: record.Skipped, Reason: strings.Repeat("reason ", 20)})
+		}
+		_, err := s.StagePage(ctx, in)
+		require.NoError(t, err)
+	}
+	_, err = s.CloseRun(ctx, store.CloseRun{ID: "one", Epoch: o.Epoch, Status: store.RunCompleted, Complete: true})
+	require.NoError(t, err)
+	size := func() (pages int64) {
+		db, err := dbsql.Open("sqlite", "file:"+path+"?mode=ro")
+		require.NoError(t, err)
+		defer func() { require.NoError(t, db.Close()) }()
+		require.NoError(t, db.QueryRow("PRAGMA page_count").Scan(&pages))
+		return pages
+	}
+	before := size()
+	now = now.Add(24 * time.Hour)
+	n, err := s.Purge(ctx, store.Keep{Successes: time.Hour, Errors: time.Hour})
+	require.NoError(t, err)
+	require.EqualValues(t, 12_000, n)
+	require.Less(t, size(), before*3/4, "the file gives the space back")
 }
 
 func TestAnOldEnumerationIsBegunAnewAndAYoungOneResumed(t *testing.T) {

@@ -59,6 +59,8 @@ func cases() map[string]func(*testing.T, store.Store) {
 		"text that a database refuses is stored without its bad bytes": badText,
 		"a long page is stored whole":                                  longPage,
 		"any history of runs keeps the promises":                       history,
+		"old outcomes are purged, those of pinned runs are kept":       retention,
+		"peeking changes nothing":                                      peek,
 	}
 }
 
