@@ -99,4 +99,6 @@ func TestABlackoutStopsARunBeforeItsFirstPage(t *testing.T) {
 	code, _, errs = s.cli("run", "pin", "nonsense")
 	require.Equal(t, cli.ExitFailed, code)
 	require.Contains(t, errs, `there is no run "nonsense"`)
+	require.EqualValues(t, 2, s.forecast().Forecast.QualysCalls)
+	s.replayAll()
 }

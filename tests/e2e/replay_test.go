@@ -14,11 +14,9 @@ import (
 	"go.temporal.io/api/temporalproto"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/worker"
-	"go.temporal.io/sdk/workflow"
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/qbridge/qbridge/workflows"
-	"github.com/qbridge/qbridge/workflows/contract"
 )
 
 // record, when set, stores the histories of the runs as replay fixtures:
@@ -32,10 +30,7 @@ func (s *stack) replayAll() {
 	s.t.Helper()
 	ctx := context.Background()
 	replayer := worker.NewWorkflowReplayer()
-	replayer.RegisterWorkflowWithOptions(workflows.SyncInventory, workflow.RegisterOptions{Name: contract.SyncInventory})
-	replayer.RegisterWorkflowWithOptions(workflows.ApplyConfig, workflow.RegisterOptions{Name: contract.ApplyConfig})
-	replayer.RegisterWorkflowWithOptions(workflows.Preflight, workflow.RegisterOptions{Name: contract.Preflight})
-	replayer.RegisterWorkflowWithOptions(workflows.Approval, workflow.RegisterOptions{Name: contract.Approval})
+	workflows.Register(replayer)
 	n := 0
 	s.eventually("runs are listed", func() error {
 		res, err := s.client.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{Namespace: s.namespace})

@@ -9,7 +9,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/worker"
-	"go.temporal.io/sdk/workflow"
 
 	"github.com/qbridge/qbridge/workflows"
 	"github.com/qbridge/qbridge/workflows/contract"
@@ -26,15 +25,12 @@ func TestRecordedHistoriesReplay(t *testing.T) {
 		t.Run(f, func(t *testing.T) {
 			t.Parallel()
 			r := worker.NewWorkflowReplayer()
-			r.RegisterWorkflowWithOptions(workflows.SyncInventory, workflow.RegisterOptions{Name: contract.SyncInventory})
-			r.RegisterWorkflowWithOptions(workflows.ApplyConfig, workflow.RegisterOptions{Name: contract.ApplyConfig})
-			r.RegisterWorkflowWithOptions(workflows.Preflight, workflow.RegisterOptions{Name: contract.Preflight})
-			r.RegisterWorkflowWithOptions(workflows.Approval, workflow.RegisterOptions{Name: contract.Approval})
+			workflows.Register(r)
 			require.NoError(t, r.ReplayWorkflowHistoryFromJSONFile(nil, f),
 				"the workflow no longer replays a history of an earlier release: guard the change with workflow.GetVersion")
 		})
 	}
-	for _, w := range []string{contract.SyncInventory, contract.ApplyConfig, contract.Approval} {
+	for _, w := range []string{contract.SyncInventory, contract.ApplyConfig, contract.Approval, contract.Preflight, contract.Forecast, contract.PinRun} {
 		require.True(t, seen[w], "workflow %s has no fixture", w)
 	}
 }

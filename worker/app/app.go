@@ -18,7 +18,6 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/contrib/envconfig"
 	"go.temporal.io/sdk/worker"
-	"go.temporal.io/sdk/workflow"
 
 	"github.com/qbridge/qbridge/activities"
 	"github.com/qbridge/qbridge/activities/crash"
@@ -132,12 +131,7 @@ func (a *app) mainWorker(background context.Context) worker.Worker {
 		WorkerStopTimeout:          stopTimeout,
 		BackgroundActivityContext:  background,
 	})
-	w.RegisterWorkflowWithOptions(workflows.SyncInventory, workflow.RegisterOptions{Name: contract.SyncInventory})
-	w.RegisterWorkflowWithOptions(workflows.ApplyConfig, workflow.RegisterOptions{Name: contract.ApplyConfig})
-	w.RegisterWorkflowWithOptions(workflows.Approval, workflow.RegisterOptions{Name: contract.Approval})
-	w.RegisterWorkflowWithOptions(workflows.Forecast, workflow.RegisterOptions{Name: contract.Forecast})
-	w.RegisterWorkflowWithOptions(workflows.PinRun, workflow.RegisterOptions{Name: contract.PinRun})
-	w.RegisterWorkflowWithOptions(workflows.Preflight, workflow.RegisterOptions{Name: contract.Preflight})
+	workflows.Register(w)
 	for _, s := range []any{a.acts.ledger, a.acts.config, a.acts.approvals, a.acts.notify} {
 		w.RegisterActivityWithOptions(s, activity.RegisterOptions{})
 	}
