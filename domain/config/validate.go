@@ -419,3 +419,6 @@ func (v *validator) secret(place string, s Secret, required bool) {
 		v.add(place, err.Error(), "write ${env:QBRIDGE_SECRET_…} or ${file:name}, and rotate a secret that stood in a file")
 	}
 }
+
+// IsName reports whether a text may name a connection or a schedule.
+func IsName(s string) bool { return nameShape.MatchString(s) }
