@@ -249,3 +249,14 @@ func TestTheDelayAndTheIntegrationAreSettings(t *testing.T) {
 	require.Equal(t, http.StatusForbidden, w.send(foreign).Code)
 	require.Equal(t, http.StatusBadRequest, w.post("/_sim/settings", `{"connectorDelay":"soon"}`).Code)
 }
+
+// Tag rules on business information see what was written, in every API that shows tags.
+func TestATagByWrittenBusinessInformationHasTheSameMembersInBothAPIs(t *testing.T) {
+	t.Parallel()
+	w := published(t)
+	w.metadata(t, w.first(t).ID, `{"department":"Quux"}`)
+	require.Equal(t, "SUCCESS", w.qps(t, "create/am/tag", `{"ServiceRequest":{"data":{"Tag":{"name":"Q","ruleType":"GLOBAL_ASSET_VIEW","ruleText":"asset.businessInfo.department:`+"`Quux`"+`"}}}}`).Code)
+	w.now.Add(time.Minute)
+	require.Equal(t, 1, w.countOf(t, "", criterion("tags.name", "EQUALS", "Q")))
+	require.EqualValues(t, 1, *w.qps(t, "count/am/hostasset", `{"ServiceRequest":{"filters":{"Criteria":[{"field":"tagName","operator":"EQUALS","value":"Q"}]}}}`).Count)
+}

@@ -196,6 +196,7 @@ func (s *Server) qpsEach(c *qpsCall, fn func(qpsRecord) bool) {
 		if !ok || c.object == "hostasset" && !isHost(a) {
 			continue
 		}
+		s.written(a) // what rules of tags ask about
 		if !visit(s.assetRecord(a, c.object)) {
 			return
 		}
