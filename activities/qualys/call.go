@@ -139,11 +139,18 @@ func tokenOf(raw []byte) string {
 // call makes one call with a token. A refused token is replaced once and the
 // call made again; a second refusal is final, so that no account is locked.
 func (c *Client) call(ctx context.Context, op, method, path string, query url.Values, body []byte, read func(io.Reader) error) (Meta, error) {
+	return c.authorised(ctx, func(bearer string) (Meta, error) {
+		return c.once(ctx, op, method, path, query, body, bearer, read)
+	})
+}
+
+// authorised makes a call with a token, and once more with a new one.
+func (c *Client) authorised(ctx context.Context, call func(bearer string) (Meta, error)) (Meta, error) {
 	bearer, err := c.bearer(ctx, "")
 	if err != nil {
 		return Meta{}, err
 	}
-	meta, err := c.once(ctx, op, method, path, query, body, bearer, read)
+	meta, err := call(bearer)
 	var e *Error
 	if !errors.As(err, &e) || e.Status != http.StatusUnauthorized {
 		return meta, err
@@ -151,7 +158,7 @@ func (c *Client) call(ctx context.Context, op, method, path string, query url.Va
 	if bearer, err = c.bearer(ctx, bearer); err != nil {
 		return meta, err
 	}
-	return c.once(ctx, op, method, path, query, body, bearer, read)
+	return call(bearer)
 }
 
 func (c *Client) once(ctx context.Context, op, method, path string, query url.Values, body []byte, bearer string, read func(io.Reader) error) (Meta, error) {

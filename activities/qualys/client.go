@@ -40,10 +40,13 @@ type Config struct {
 	Password     string
 	ClientID     string
 	ClientSecret string
-	PageSize     int           // default 300
-	Timeout      time.Duration // of a call, default 300 s
-	Transport    http.RoundTripper
-	Now          func() time.Time
+	// BusinessAppPath is where business applications are written, default
+	// BusinessAppsUpdate.
+	BusinessAppPath string
+	PageSize        int           // default 300
+	Timeout         time.Duration // of a call, default 300 s
+	Transport       http.RoundTripper
+	Now             func() time.Time
 }
 
 // Client calls one Qualys subscription. It is safe for concurrent use.

@@ -16,6 +16,9 @@ const (
 	KindInvalidRequest Kind = "invalid request" // our request is wrong, or not permitted
 	KindNotFound       Kind = "not found"
 	KindCursorStuck    Kind = "cursor stuck"
+	// KindUnknownOutcome is of a call that changes something and got no usable
+	// answer: whether it was carried out must be read before it is sent again.
+	KindUnknownOutcome Kind = "unknown outcome"
 )
 
 // Error is an error of a call.
