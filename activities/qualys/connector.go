@@ -3,6 +3,8 @@ package qualys
 import (
 	"context"
 	"regexp"
+	"strings"
+	"time"
 )
 
 // MaxConnectorBatch is how many records one sync carries: the vendor publishes no
@@ -123,4 +125,31 @@ func (c *Client) SyncConnector(ctx context.Context, b ConnectorBatch) (Accepted,
 		"assetData":         b.Assets,
 	}
 	return c.post(ctx, op, "/rest/2.0/am/connector/asset/data/sync", body, keys)
+}
+
+// connectorInterfaces are one entry per address of an adapter, or one without.
+func connectorInterfaces(name, mac, gateway string, ips []string) []ConnectorInterface {
+	base := ConnectorInterface{Name: name, MAC: strings.ToUpper(mac), Gateway: gateway}
+	if len(ips) == 0 {
+		return []ConnectorInterface{base}
+	}
+	var out []ConnectorInterface
+	for _, ip := range ips {
+		in := base
+		if in.Address = ip; strings.Contains(ip, ":") {
+			in.IPv6 = ip
+		} else {
+			in.IPv4 = ip
+		}
+		out = append(out, in)
+	}
+	return out
+}
+
+// date writes an instant as the connector takes it, and none as "".
+func date(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format("2006-01-02T15:04:05Z")
 }

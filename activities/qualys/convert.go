@@ -1,10 +1,13 @@
 package qualys
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/qbridge/qbridge/domain/asset"
+	"github.com/qbridge/qbridge/domain/export"
+	"github.com/qbridge/qbridge/domain/tagging"
 )
 
 // convert turns a wire asset into the canonical one.
@@ -259,4 +262,126 @@ func googleState(s string) string {
 		return "STOPPED"
 	}
 	return s
+}
+
+// Scopes turns listed addresses into scopes by network. An entry that is no range is
+// an error: a plan made from the rest would add what is there.
+func Scopes(list []IPRange) ([]export.Scope, error) {
+	ranges := map[string][]export.Range{}
+	var networks []string
+	for _, r := range list {
+		parsed, err := export.ParseRange(r.Text)
+		if err != nil {
+			return nil, fmt.Errorf("qualys: listed address: %w", err)
+		}
+		if _, seen := ranges[r.Network]; !seen {
+			networks = append(networks, r.Network)
+		}
+		ranges[r.Network] = append(ranges[r.Network], parsed)
+	}
+	out := make([]export.Scope, 0, len(networks))
+	for _, n := range networks {
+		set := export.NewSet(ranges[n]...)
+		out = append(out, export.Scope{Network: n, Ranges: set.Ranges(), Addresses: set.Count()})
+	}
+	return out, nil
+}
+
+// AddIPsOf returns the call that adds planned addresses.
+func AddIPsOf(call export.IPCall, r export.Registration) AddIPs {
+	out := AddIPs{
+		Network: call.Network, VM: r.VM, PC: r.PC, SCA: r.SCA, CertView: r.CertView, Tracking: r.Tracking,
+		Owner: r.Owner, Comment: r.Comment, UserFields: r.UserFields, AssetGroup: r.AssetGroup,
+	}
+	for _, x := range call.Ranges {
+		out.Ranges = append(out.Ranges, x.String())
+	}
+	return out
+}
+
+// AssetMetadataOf returns business metadata as it is sent for an asset.
+func AssetMetadataOf(assetID int64, m export.Metadata) AssetMetadata {
+	return AssetMetadata{AssetID: assetID, Values: m.Values, Applications: m.Applications}
+}
+
+// BusinessAppOf returns a business application as it is sent.
+func BusinessAppOf(a export.Application) BusinessApp {
+	return BusinessApp{ID: a.ID, Values: a.Values, Created: a.Created, Updated: a.Updated}
+}
+
+// ConnectorAssetOf returns a connector record as it is published.
+func ConnectorAssetOf(r *export.ConnectorRecord) ConnectorAsset {
+	out := ConnectorAsset{Identity: ConnectorIdentity{SourceNativeKey: r.NativeKey, InstanceUUIDSource: r.CloudProvider}}
+	id := &out.Identity
+	single := map[export.Identifier]*string{
+		export.ByInstance: &id.InstanceUUID, export.ByUUID: &id.HardwareUUID, export.BySerial: &id.SerialNumber, export.ByFQDN: &id.FQDN,
+		export.ByNetBIOS: &id.NetBIOSName, export.ByHostName: &id.HostName,
+	}
+	for _, a := range r.Identity {
+		switch to := single[a.Name]; {
+		case to != nil:
+			*to = a.Values[0]
+		case a.Name == export.ByMAC:
+			id.MACAddress = a.Values
+		case a.Name == export.ByIP:
+			id.IPAddress = a.Values
+		}
+	}
+	v := r.Core
+	out.Core = ConnectorCore{
+		OperatingSystem: v["operatingSystem"], OSVersion: v["osVersion"], OSArchitecture: v["osArchitecture"], HostName: v["hostName"], Address: v["address"],
+		DNSName: v["dnsName"], NetBIOSName: v["netBiosName"], FQDN: v["fqdn"], Domain: v["domain"], DomainRole: v["domainRole"], LastLoggedOnUser: v["lastLoggedOnUser"],
+		Custom: r.Custom, Created: date(r.Created), Updated: date(r.Updated),
+	}
+	for _, a := range r.Adapters {
+		out.Core.NetworkInterfaces = append(out.Core.NetworkInterfaces, connectorInterfaces(a.Name, a.MAC, a.Gateway, a.IPs)...)
+	}
+	if r.Metadata != nil {
+		for field, value := range r.Metadata.Values {
+			to, name := &out.Core.BusinessMetadata, field
+			if inner, ok := strings.CutPrefix(field, "assignedLocation."); ok {
+				to, name = &out.Core.AssignedLocation, inner
+			}
+			if *to == nil {
+				*to = map[string]string{}
+			}
+			(*to)[name] = value
+		}
+	}
+	return out
+}
+
+// ActualTags returns the tags of a subscription as the difference reads them.
+func ActualTags(list []Tag) []tagging.Actual {
+	out := make([]tagging.Actual, len(list))
+	for i, t := range list {
+		out[i] = tagging.Actual{ID: t.ID, Parent: t.Parent, Description: t.Description, Face: tagging.Face{
+			Name: t.Name, RuleType: t.RuleType, RuleText: t.RuleText, Provider: t.Provider, Color: t.Color, Criticality: t.Criticality,
+		}}
+	}
+	return out
+}
+
+// TagOf returns the tag that a creation makes below a parent.
+func TagOf(c tagging.Change, parent int64) Tag {
+	f := c.Face
+	return Tag{
+		Parent: parent, Name: f.Name, RuleType: f.RuleType, RuleText: f.RuleText, Provider: f.Provider, Color: f.Color,
+		Criticality: f.Criticality, Description: c.Description,
+	}
+}
+
+// TagUpdateOf returns what a change of a tag that is there sends.
+func TagUpdateOf(c tagging.Change) TagUpdate {
+	switch c.Op {
+	case tagging.OpRename:
+		return TagUpdate{Name: c.Face.Name}
+	case tagging.OpRule, tagging.OpRetire:
+		return TagUpdate{RuleType: c.Face.RuleType, RuleText: c.Face.RuleText, Provider: c.Face.Provider}
+	case tagging.OpRecolour:
+		return TagUpdate{Color: c.Face.Color}
+	case tagging.OpScore:
+		return TagUpdate{Criticality: c.Face.Criticality}
+	}
+	return TagUpdate{}
 }

@@ -4,19 +4,27 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/qbridge/qbridge/activities/transport"
 )
 
 // Tag is a tag of the subscription. Parent is 0 for a root.
 type Tag struct {
-	ID, Parent int64
-	Name       string
+	ID, Parent  int64
+	Name        string
+	RuleType    string // STATIC, GLOBAL_ASSET_VIEW …
+	RuleText    string
+	Provider    string // of CLOUD_ASSET
+	Color       string // #RRGGBB
+	Description string
+	Criticality int // 1 to 5, 0 when the answer has none
 }
 
 // tagPage is how many tags one call asks for, maxTags how many a subscription may
@@ -51,16 +59,67 @@ func (c *AMClient) Tags(ctx context.Context) ([]Tag, error) {
 }
 
 func (c *AMClient) tagsAfter(ctx context.Context, last int64) (list []Tag, more bool, err error) {
-	const op = "list tags"
+	body := newAMRequest(tagPage, []amCriterion{{Field: "id", Operator: "GREATER", Value: strconv.FormatInt(last, 10)}})
+	return c.tagCall(ctx, "list tags", "/qps/rest/2.0/search/am/tag", body, false)
+}
+
+// maxTagPage bounds a page of tags.
+const maxTagPage = 16 << 20
+
+// tagAnswer is the answer to a call about tags.
+type tagAnswer struct {
+	Response struct {
+		Code  text `json:"responseCode"`
+		More  text `json:"hasMoreRecords"`
+		Error struct {
+			Message    text `json:"errorMessage"`
+			Resolution text `json:"errorResolution"`
+		} `json:"responseErrorDetails"`
+		Data []struct {
+			Tag wireTagFull `json:"Tag"`
+		} `json:"data"`
+	} `json:"ServiceResponse"`
+}
+
+type wireTagFull struct {
+	ID          integer `json:"id"`
+	Name        text    `json:"name"`
+	Parent      integer `json:"parentTagId"`
+	RuleType    text    `json:"ruleType"`
+	RuleText    text    `json:"ruleText"`
+	Provider    text    `json:"provider"`
+	Color       text    `json:"color"`
+	Description text    `json:"description"`
+	Criticality integer `json:"criticalityScore"`
+}
+
+func (w *wireTagFull) tag() Tag {
+	return Tag{
+		ID: int64(w.ID), Parent: int64(w.Parent), Name: string(w.Name), RuleType: string(w.RuleType), RuleText: string(w.RuleText), Provider: string(w.Provider),
+		Color: string(w.Color), Description: string(w.Description), Criticality: int(w.Criticality),
+	}
+}
+
+// tagCall makes one call about tags, always in JSON. writes marks those that change
+// something: when their answer is lost, nobody knows whether they did. body nil
+// sends none.
+func (c *AMClient) tagCall(ctx context.Context, op, path string, body any, writes bool) (list []Tag, more bool, err error) {
 	if err := c.login.holds(c.vendor.cfg.Now()); err != nil {
 		return nil, false, err
 	}
-	defer func() { c.login.note(err, c.vendor.cfg.Now()) }()
-	body, err := json.Marshal(map[string]*amRequest{"ServiceRequest": newAMRequest(tagPage, []amCriterion{{Field: "id", Operator: "GREATER", Value: strconv.FormatInt(last, 10)}})})
-	if err != nil {
-		return nil, false, fmt.Errorf("qualys: %s: %w", op, err)
+	defer func() {
+		if writes {
+			err = doubt(err)
+		}
+		c.login.note(err, c.vendor.cfg.Now())
+	}()
+	var raw []byte
+	if body != nil {
+		if raw, err = json.Marshal(map[string]any{"ServiceRequest": body}); err != nil {
+			return nil, false, fmt.Errorf("qualys: %s: %w", op, err)
+		}
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.vendor.cfg.APIURL+"/qps/rest/2.0/search/am/tag", bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.vendor.cfg.APIURL+path, bytes.NewReader(raw))
 	if err != nil {
 		return nil, false, fmt.Errorf("qualys: %s: %w", op, err)
 	}
@@ -68,41 +127,43 @@ func (c *AMClient) tagsAfter(ctx context.Context, last int64) (list []Tag, more 
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("Content-Type", "application/json")
 	res, err := c.vendor.http.Do(req)
+	if err != nil && writes {
+		return nil, false, c.vendor.lost(op, err)
+	}
 	if err != nil {
 		return nil, false, c.vendor.failed(op, err)
 	}
 	defer func() { _ = res.Body.Close() }()
-	meta := Meta{Status: res.StatusCode, Limits: transport.ParseLimits(res.Header, c.vendor.cfg.Now())}
+	wait := transport.ParseLimits(res.Header, c.vendor.cfg.Now()).Wait
 	if res.StatusCode != http.StatusOK {
-		return nil, false, c.refused(op, res, meta.Limits.Wait)
+		return nil, false, c.refused(op, res, wait)
 	}
-	var answer struct {
-		Response struct {
-			Code  text `json:"responseCode"`
-			More  text `json:"hasMoreRecords"`
-			Error struct {
-				Message text `json:"errorMessage"`
-			} `json:"responseErrorDetails"`
-			Data []struct {
-				Tag struct {
-					ID     integer `json:"id"`
-					Name   text    `json:"name"`
-					Parent integer `json:"parentTagId"`
-				} `json:"Tag"`
-			} `json:"data"`
-		} `json:"ServiceResponse"`
-	}
-	if err := json.NewDecoder(io.LimitReader(res.Body, maxTagPage)).Decode(&answer); err != nil {
+	var answer tagAnswer
+	in := io.LimitReader(res.Body, maxTagPage)
+	if err := json.NewDecoder(in).Decode(&answer); err != nil {
 		return nil, false, unreadable(op, err)
 	}
-	if code := string(answer.Response.Code); !strings.EqualFold(code, "SUCCESS") {
-		return nil, false, &Error{Op: op, Status: res.StatusCode, Code: c.clean(code), Message: c.clean(string(answer.Response.Error.Message)), kind: amKind(code)}
+	if err := drain(op, in); err != nil {
+		return nil, false, err
 	}
-	for _, d := range answer.Response.Data {
-		list = append(list, Tag{ID: int64(d.Tag.ID), Parent: int64(d.Tag.Parent), Name: string(d.Tag.Name)})
+	if code := string(answer.Response.Code); !strings.EqualFold(code, "SUCCESS") {
+		return nil, false, c.tagRefusal(op, res.StatusCode, code, &answer, wait)
+	}
+	for i := range answer.Response.Data {
+		list = append(list, answer.Response.Data[i].Tag.tag())
 	}
 	return list, strings.EqualFold(string(answer.Response.More), "true"), nil
 }
 
-// maxTagPage bounds a page of tags.
-const maxTagPage = 16 << 20
+// tagRefusal is the error of an answer with status 200 that refuses.
+func (c *AMClient) tagRefusal(op string, status int, code string, answer *tagAnswer, wait time.Duration) error {
+	if code == "" {
+		return unreadable(op, errors.New("the answer has no responseCode"))
+	}
+	why := &answer.Response.Error
+	e := &Error{Op: op, Status: status, Code: c.clean(code), Message: c.clean(string(why.Message + " " + why.Resolution)), kind: amKind(code)}
+	if e.kind == KindRateLimited {
+		e.RetryAfter = wait
+	}
+	return e
+}
