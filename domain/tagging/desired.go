@@ -41,8 +41,11 @@ type Attribute struct {
 	Child    string `yaml:"child,omitzero" json:"child,omitempty"`       // default {{value}}
 	RuleType string `yaml:"ruleType,omitzero" json:"ruleType,omitempty"` // default GLOBAL_ASSET_VIEW
 	Rule     string `yaml:"rule,omitzero" json:"rule,omitempty"`
-	Provider string `yaml:"provider,omitzero" json:"provider,omitempty"` // of CLOUD_ASSET: EC2, AZURE …
-	Color    string `yaml:"color,omitzero" json:"color,omitempty"`       // #RGB or #RRGGBB; default leaves the vendor's
+	// Backslash says how a backslash of a value stands in QQL: literal or escaped.
+	// Left out, such values are refused.
+	Backslash string `yaml:"backslash,omitzero" json:"backslash,omitempty"`
+	Provider  string `yaml:"provider,omitzero" json:"provider,omitempty"` // of CLOUD_ASSET: EC2, AZURE …
+	Color     string `yaml:"color,omitzero" json:"color,omitempty"`       // #RGB or #RRGGBB; default leaves the vendor's
 	// Criticality is 1 to 5, default 2, which is the vendor's.
 	Criticality int `yaml:"criticality,omitzero" json:"criticality,omitempty"`
 	MaxChildren int `yaml:"maxChildren,omitzero" json:"maxChildren,omitempty"` // default 200
@@ -99,6 +102,8 @@ func (a Attribute) Check() error {
 		return fail("maxChildren, minCIs and valueLimit must not be negative")
 	case !slices.Contains([]string{GoneKeep, GoneDeactivate, GoneDelete}, a.OnGone):
 		return fail("onGone %q is none of %s, %s, %s", a.OnGone, GoneKeep, GoneDeactivate, GoneDelete)
+	case a.Backslash != "" && a.Backslash != BackslashLiteral && a.Backslash != BackslashEscaped:
+		return fail("backslash %q is none of %s, %s", a.Backslash, BackslashLiteral, BackslashEscaped)
 	case a.OnGone == GoneDeactivate && a.GoneRule == "":
 		return fail("tags of type %s can be deactivated only with a goneRule that finds nothing", a.RuleType)
 	case (a.RuleType == RuleCloud) != (a.Provider != "") || a.Provider != "" && !slices.Contains(providers, a.Provider):
@@ -253,6 +258,6 @@ func (a *Attribute) tag(key string, v Value, has bool) (Tag, error) {
 		return t, fmt.Errorf("%d CIs have it, fewer than %d (minCIs)", v.CIs, a.MinCIs)
 	}
 	var err error
-	t.RuleText, err = ruleText(a.RuleType, a.Rule, v.Text)
+	t.RuleText, err = ruleText(a.RuleType, a.Rule, v.Text, a.Backslash)
 	return t, err
 }

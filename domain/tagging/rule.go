@@ -1,6 +1,7 @@
 package tagging
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -59,15 +60,38 @@ func languageOf(ruleType string) language {
 	return langNone
 }
 
+// How a backslash stands between back-ticks in QQL. The vendor's pages show no
+// example, so that none is written unless the settings say which it is.
+const (
+	BackslashLiteral = "literal" // as it is
+	BackslashEscaped = "escaped" // doubled
+)
+
+// quoteQQL writes a value between back-ticks, which compare with exactly this text.
+func quoteQQL(value, backslash string) (string, error) {
+	switch {
+	case strings.Contains(value, "`"):
+		return "", errors.New("the value has a back-tick, which Qualys documents no way to write into a rule")
+	case !strings.Contains(value, `\`) || backslash == BackslashEscaped:
+		return qql.Quote(value), nil
+	case backslash == BackslashLiteral:
+		return "`" + value + "`", nil
+	}
+	return "", fmt.Errorf("the value has a backslash, of which Qualys does not document how it stands in a rule: try both and set backslash to %s or %s", BackslashLiteral, BackslashEscaped)
+}
+
 // ruleText writes a value into the template of a rule. What cannot be written
 // safely is an error that says why.
-func ruleText(ruleType, template, value string) (string, error) {
+func ruleText(ruleType, template, value, backslash string) (string, error) {
 	var safe string
+	var err error
 	switch languageOf(ruleType) {
 	case langNone:
 		return "", nil
 	case langQQL:
-		safe = qql.Quote(value)
+		if safe, err = quoteQQL(value, backslash); err != nil {
+			return "", err
+		}
 	case langRegex:
 		safe = regexp.QuoteMeta(value)
 	case langNetwork:

@@ -80,11 +80,12 @@ func TestValuesAreWrittenIntoRulesAsTheirTypeNeeds(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ ruleType, template, value, want, refused string }{
 		"quotes":                     {"", "x:{{value}}", `O"Brien's`, "x:`O\"Brien's`", ""},
-		"a back-tick":                {"", "x:{{value}}", "a`b", "x:`a\\`b`", ""},
-		"a backslash":                {"", "x:{{value}}", `CORP\jdoe`, "x:`CORP\\\\jdoe`", ""},
+		"a back-tick":                {"", "x:{{value}}", "a`b", "", "has a back-tick"},
+		"a backslash":                {"", "x:{{value}}", `CORP\jdoe`, "", "set backslash to literal or escaped"},
 		"a colon":                    {"", "x:{{value}}", "tier: 1", "x:`tier: 1`", ""},
 		"an emoji":                   {"", "x:{{value}}", "Ops 😀", "x:`Ops 😀`", ""},
-		"an attempt at another rule": {"", "x:{{value}}", "a` or asset.name:`b", "x:`a\\` or asset.name:\\`b`", ""},
+		"an attempt at another rule": {"", "x:{{value}}", "a` or asset.name:`b", "", "has a back-tick"},
+		"words of the language":      {"", "x:{{value}}", "a or (not b)", "x:`a or (not b)`", ""},
 		"twice in one rule":          {"", "x:{{value}} or y:{{value}}", "a", "x:`a` or y:`a`", ""},
 		"a regular expression":       {"OS_REGEX", ".*{{value}}.*", "C++ (R)", `.*C\+\+ \(R\).*`, ""},
 		"a network":                  {"NETWORK_RANGE", "{{value}}", "10.0.0.0/30, 10.0.0.9", "10.0.0.0-10.0.0.3,10.0.0.9", ""},
@@ -113,6 +114,15 @@ func TestValuesAreWrittenIntoRulesAsTheirTypeNeeds(t *testing.T) {
 	}
 }
 
+func TestABackslashIsWrittenAsTheSettingsSay(t *testing.T) {
+	t.Parallel()
+	for backslash, want := range map[string]string{"literal": "x:`CORP\\jdoe`", "escaped": "x:`CORP\\\\jdoe`"} {
+		d := desire(t, groups(func(a *tagging.Attribute) { a.Backslash, a.Rule = backslash, "x:{{value}}" }), `CORP\jdoe`)
+		require.Empty(t, d.Refused)
+		require.Equal(t, want, d.Tags[1].RuleText)
+	}
+}
+
 func TestAWrongAttributeIsRefusedWithTheRemedy(t *testing.T) {
 	t.Parallel()
 	for want, change := range map[string]func(*tagging.Attribute){
@@ -126,6 +136,7 @@ func TestAWrongAttributeIsRefusedWithTheRemedy(t *testing.T) {
 		"static tag has no rule":     func(a *tagging.Attribute) { a.RuleType = "STATIC" },
 		"write #RRGGBB":              func(a *tagging.Attribute) { a.Color = "red" },
 		"from 1 to 5":                func(a *tagging.Attribute) { a.Criticality = 6 },
+		"literal, escaped":           func(a *tagging.Attribute) { a.Backslash = "both" },
 		"must not be negative":       func(a *tagging.Attribute) { a.MinCIs = -1 },
 		"none of keep":               func(a *tagging.Attribute) { a.OnGone = "remove" },
 		"only with a goneRule":       func(a *tagging.Attribute) { a.RuleType, a.Rule, a.OnGone = "OPEN_PORTS", "{{value}}", "deactivate" },
