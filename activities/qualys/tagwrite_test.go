@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
@@ -224,4 +225,28 @@ func TestRefusedCredentialsAreNotTriedWithEachTag(t *testing.T) {
 		require.NotContains(t, err.Error(), password)
 	}
 	require.Len(t, d.calls, 1)
+}
+
+// torn is an answer that is whole and ends with an error, as one whose checksum is
+// wrong.
+type torn struct{ answer string }
+
+func (x torn) RoundTrip(r *http.Request) (*http.Response, error) {
+	body := io.MultiReader(strings.NewReader(x.answer), iotest.ErrReader(errors.New("gzip: invalid checksum")))
+	return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(body), Request: r}, nil
+}
+
+func TestAnAnswerWithAWrongChecksumIsNoAnswer(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	_, err := am(t, qualys.FormatJSON, torn{tagList(eol)}).Tags(ctx)
+	require.ErrorContains(t, err, "cut off")
+	var e *qualys.Error
+	require.ErrorAs(t, am(t, qualys.FormatJSON, torn{tagList(eol)}).DeleteTag(ctx, 7), &e)
+	require.Equal(t, qualys.KindUnknownOutcome, e.Kind())
+	c, err := qualys.NewFO(qualys.Config{Name: "corp", APIURL: "https://portal.example", Username: user, Password: password, Transport: torn{simple("", added)}})
+	require.NoError(t, err)
+	_, _, err = c.AddIPs(ctx, qualys.AddIPs{Ranges: []string{"10.0.0.1"}, VM: true})
+	require.ErrorAs(t, err, &e)
+	require.Equal(t, qualys.KindUnknownOutcome, e.Kind())
 }

@@ -132,6 +132,11 @@ func TestAnAddressOfTwoNetworksIsReportedAndGoesToNone(t *testing.T) {
 	}, plan.Conflicts, "also with a network that has the address already")
 	require.Equal(t, "default", verdicts[1].With)
 
+	shared := whole(scope(t, "0", "10.0.0.2"), scope(t, "7", "10.0.0.2"))
+	_, verdicts, err = export.PlanIPs([]export.CI{c}, shared, s)
+	require.NoError(t, err)
+	require.Equal(t, map[string]export.Reason{"c 10.0.0.2": export.ReasonKnown}, reasons(verdicts), "what its own network has is no conflict")
+
 	s.Overlap = export.OverlapSeparate
 	plan, _, err = export.PlanIPs([]export.CI{a, b, c}, sub, s)
 	require.NoError(t, err)

@@ -288,6 +288,50 @@ func TestAChangeOfTheSettingsIsNoDrift(t *testing.T) {
 	require.Empty(t, d.Reports)
 }
 
+func TestATagThatServesAnotherPurposeNowIsNotDeleted(t *testing.T) {
+	t.Parallel()
+	a := groups(func(a *tagging.Attribute) { a.OnGone = "delete" })
+	for name, edit := range map[string]func(*tagging.Actual){
+		"another name": func(x *tagging.Actual) { x.Name = "mine" }, "another rule": func(x *tagging.Actual) { x.Name, x.RuleText = "mine", "asset.name:x" },
+	} {
+		w := &world{next: 100}
+		w.apply(t, desire(t, a, "a", "b"), tagging.Settings{})
+		w.edit("b", edit)
+		d := w.diff(desire(t, a, "a"), tagging.Settings{})
+		require.Empty(t, d.Changes, name)
+		require.Equal(t, []string{"drift mine"}, kinds(d), name)
+	}
+}
+
+func TestNothingIsMadeBelowAParentThatCannotBe(t *testing.T) {
+	t.Parallel()
+	other := groups(func(a *tagging.Attribute) { a.Name, a.Parent = "other", "Other" })
+	both := func(list ...tagging.Attribute) *tagging.Desired {
+		d, err := tagging.Desire(list, map[string][]tagging.Value{"support-group": values("a"), "other": values("x")}, none)
+		require.NoError(t, err)
+		return d
+	}
+	w := &world{next: 100}
+	w.apply(t, both(groups()), tagging.Settings{})
+	w.edit("Support group", func(x *tagging.Actual) { x.Name = "Other" })
+	d := w.diff(both(groups(), other), tagging.Settings{Drift: tagging.DriftReport})
+	require.Empty(t, d.Changes)
+	require.Equal(t, []string{"drift Other", "foreign Other", "waits x"}, kinds(d))
+	d = w.apply(t, both(groups(), other), tagging.Settings{})
+	require.Equal(t, []string{"rename Support group", "create Other", "create x"}, ops(d))
+}
+
+func TestAValueThatIsRefusedNowKeepsItsTag(t *testing.T) {
+	t.Parallel()
+	a := groups(func(a *tagging.Attribute) { a.OnGone = "delete" })
+	w := &world{next: 100}
+	w.apply(t, desire(t, a, "a", "b", "c"), tagging.Settings{})
+	a.MaxChildren = 2
+	want := desire(t, a, "a", "b", "c")
+	require.Len(t, want.Refused, 1)
+	require.Empty(t, w.diff(want, tagging.Settings{}).Changes)
+}
+
 func TestATagThatWasMovedByHandIsReported(t *testing.T) {
 	t.Parallel()
 	w := &world{next: 100, tags: map[int64]tagging.Actual{1: {ID: 1, Face: tagging.Face{Name: "Elsewhere"}}}}
