@@ -382,6 +382,27 @@ func TestBusinessInformationComesBack(t *testing.T) {
 	}
 }
 
+func TestApplicationsOfAnAssetComeBackInAnyShape(t *testing.T) {
+	t.Parallel()
+	for shape, want := range map[string][]string{
+		`{"businessApp":[{"id":"BA1","name":"Webshop"},{"id":2}]}`: {"BA1", "2"},
+		`{"businessApp":{"id":"BA1"}}`:                             {"BA1"},
+		`{"businessApp":[]}`:                                       {},
+		`{"businessApp":null}`:                                     nil,
+		`null`:                                                     nil,
+		`"text"`:                                                   nil,
+		`[]`:                                                       nil,
+		`{"businessApp":"text"}`:                                   nil,
+	} {
+		g := newGateway(t)
+		g.search = answer(page(0, 1, `{"assetId":1,"businessAppListData":`+shape+`}`))
+		p, _, err := g.client(t).Search(context.Background(), qualys.Query{})
+		require.NoError(t, err)
+		require.Nil(t, p.Results[0].Err, shape)
+		require.Equal(t, want, p.Results[0].Asset.Applications, shape)
+	}
+}
+
 func TestCountAndGet(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t)

@@ -31,6 +31,7 @@ func (w *wireAsset) convert() *asset.Asset {
 			OperationalStatus: string(w.Business.OperationalStatus),
 		},
 	}
+	a.Applications = w.Apps
 	w.lists(a)
 	for _, s := range w.present {
 		if section := asset.Section(s); w.carried(section) {

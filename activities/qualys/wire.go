@@ -50,6 +50,7 @@ type wireAsset struct {
 	LastLocation  wireLocation
 	Assigned      wireLocation
 	Business      wireBusiness
+	Apps          wireApps
 
 	present []string
 }
@@ -75,7 +76,7 @@ func (w *wireAsset) fields() []wireField {
 		{"openPortListData", &w.Ports, "openPorts"}, {"volumeListData", &w.Volumes, "volumes"},
 		{"serviceList", &w.Services, "services"}, {"userAccountListData", &w.Accounts, "userAccounts"}, {"tagList", &w.Tags, "tags"},
 		{"inventory", &w.Inventory, ""}, {"inventoryListData", &w.InventoryList, ""}, {"lastLocation", &w.LastLocation, ""}, {"assignedLocation", &w.Assigned, ""},
-		{"businessInformation", &w.Business, ""},
+		{"businessInformation", &w.Business, ""}, {"businessAppListData", &w.Apps, ""},
 	}
 }
 
@@ -99,6 +100,26 @@ func (w *wireBusiness) UnmarshalJSON(b []byte) error {
 		SupportGroup      *text `json:"supportGroup"`
 		OperationalStatus *text `json:"operationalStatus"`
 	}{&w.Company, &w.Department, &w.OwnedBy, &w.Environment, &w.ManagedBy, &w.SupportedBy, &w.SupportGroup, &w.OperationalStatus})
+}
+
+// wireApps are the ids of the business applications that a CMDB gave the asset. nil
+// means that nothing is known: what has another shape must not fail an asset.
+type wireApps []string
+
+func (w *wireApps) UnmarshalJSON(b []byte) error {
+	var list listOf[struct {
+		ID text `json:"id"`
+	}]
+	wrapper := struct {
+		Apps *json.RawMessage `json:"businessApp"`
+	}{}
+	if b[0] == '{' && json.Unmarshal(b, &wrapper) == nil && wrapper.Apps != nil && list.UnmarshalJSON(b) == nil && list.Present {
+		*w = wireApps{}
+		for _, a := range list.Items {
+			*w = append(*w, string(a.ID))
+		}
+	}
+	return nil
 }
 
 type wireLifecycle struct {

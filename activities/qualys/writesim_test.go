@@ -53,7 +53,7 @@ func (l *lossy) RoundTrip(r *http.Request) (*http.Response, error) {
 // subscription returns the settings of a connection to a simulated subscription.
 func subscription(t *testing.T, seed int) qualys.Config {
 	t.Helper()
-	s, err := sim.New(sim.Options{Estate: estate.Options{Assets: 60, Seed: 7}, TagDelay: time.Nanosecond})
+	s, err := sim.New(sim.Options{Estate: estate.Options{Assets: 60, Seed: 7}, TagDelay: time.Nanosecond, ConnectorDelay: time.Nanosecond})
 	require.NoError(t, err)
 	return qualys.Config{
 		Name: "corp", APIURL: "https://portal.example", GatewayURL: "https://portal.example", Username: sim.DefaultUsername, Password: sim.DefaultPassword,
@@ -269,4 +269,75 @@ func assign(ctx context.Context, t *testing.T, cfg qualys.Config, gateway *qualy
 	require.NoError(t, err)
 	require.Empty(t, export.Metadata{Values: map[string]string{"department": teams[0]}}.Unconfirmed(export.MetadataOf(read.Asset)))
 	return members
+}
+
+func TestMetadataIsConfirmedByReadingItBack(t *testing.T) {
+	t.Parallel()
+	ctx, day := context.Background(), time.Date(2026, 2, 11, 8, 0, 0, 0, time.UTC)
+	for seed := range 3 {
+		c, err := qualys.New(subscription(t, seed))
+		require.NoError(t, err)
+		app, _, err := export.NewApplication("BA0001", map[string]string{"name": "Webshop", "usedFor": "Production"}, day, day)
+		require.NoError(t, err)
+		want, flags, err := export.NewMetadata("ci", map[string]string{
+			"ownedBy": strings.Repeat("ü", 300), "supportGroup": "Windows L2", "company": "", "assignedLocation.name": "DC-1", "assignedLocation.city": "Zürich",
+		}, []string{"BA0001"})
+		require.NoError(t, err)
+		require.Len(t, flags, 1)
+		page, _, err := c.Search(ctx, qualys.Query{PageSize: 1})
+		require.NoError(t, err)
+		id := page.Results[0].ID
+		require.NotEmpty(t, want.Unconfirmed(export.MetadataOf(page.Results[0].Asset)))
+		for range 6 {
+			got, _, err := c.UpdateBusinessApps(ctx, []qualys.BusinessApp{qualys.BusinessAppOf(app)})
+			lostOnly(t, err)
+			require.Empty(t, got.Refused)
+		}
+		for range 6 {
+			got, _, err := c.UpdateAssetMetadata(ctx, []qualys.AssetMetadata{qualys.AssetMetadataOf(id, want), {AssetID: 999999999}})
+			if lostOnly(t, err); err == nil {
+				require.Len(t, got.Refused, 1)
+				require.Contains(t, got.Refused, "999999999")
+			}
+		}
+		page, _, err = c.Search(ctx, qualys.Query{PageSize: 1})
+		require.NoError(t, err)
+		require.Empty(t, want.Unconfirmed(export.MetadataOf(page.Results[0].Asset)))
+	}
+}
+
+func TestAThirdPartyAssetAppearsOnceHoweverOftenItIsSent(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	for seed := range 3 {
+		c, err := qualys.New(subscription(t, seed))
+		require.NoError(t, err)
+		ids := func() []int64 {
+			var out []int64
+			for p, err := range c.Pages(ctx, qualys.Query{}) {
+				require.NoError(t, err)
+				for _, r := range p.Results {
+					out = append(out, r.ID)
+				}
+			}
+			return out
+		}
+		before := ids()
+		var list []qualys.ConnectorAsset
+		for i := range 3 {
+			r, _, err := export.ThirdParty(&export.Machine{
+				SysID: fmt.Sprint("sys", i), Values: map[string]string{"hostName": fmt.Sprint("crane", i), "operatingSystem": "Linux"},
+				Identity: map[export.Identifier][]string{export.BySerial: {fmt.Sprint("CRANE-00", i)}, export.ByMAC: {fmt.Sprintf("02:aa:00:00:00:0%d", i)}},
+			}, nil)
+			require.NoError(t, err)
+			list = append(list, qualys.ConnectorAssetOf(r))
+		}
+		for range 7 {
+			got, _, err := c.SyncConnector(ctx, qualys.ConnectorBatch{RequestID: "r1", Source: qualys.ConnectorServiceNow, ConnectorUUID: connectorUUID, Assets: list})
+			lostOnly(t, err)
+			require.Empty(t, got.Refused)
+			require.Empty(t, got.Stray)
+		}
+		require.Len(t, ids(), len(before)+3)
+	}
 }

@@ -86,6 +86,9 @@ type Asset struct {
 	LastLocation     Location
 	AssignedLocation Location
 	Business         BusinessInformation
+	// Applications are the ids of business applications that a CMDB gave the asset;
+	// nil means that the answer did not say.
+	Applications []string
 
 	// Present holds the sections that this answer really carried (not null,
 	// not excluded). Order is not significant.

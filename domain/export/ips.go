@@ -37,20 +37,21 @@ const (
 
 // IPSettings are the settings of a plan.
 type IPSettings struct {
-	IncludeDHCP bool
+	IncludeDHCP bool `yaml:"includeDHCP,omitzero" json:"includeDHCP,omitempty"`
 	// ClientClasses are classes whose CIs are left out. nil means
 	// DefaultClientClasses; an empty list leaves out none.
-	ClientClasses []string
-	Exclude       []string // addresses, ranges and prefixes that are never added
+	ClientClasses []string `yaml:"clientClasses,omitzero" json:"clientClasses,omitempty"`
+	Exclude       []string `yaml:"exclude,omitzero" json:"exclude,omitempty"` // addresses, ranges and prefixes that are never added
 	// Networks translates network scopes of the CMDB to network ids of the
 	// subscription. A scope that is not listed belongs to no known network and its
 	// addresses are reported; "" is the default network unless listed.
-	Networks map[string]string
-	Overlap  string // OverlapReport (default) | OverlapSeparate
+	Networks map[string]string `yaml:"networks,omitzero" json:"networks,omitempty"`
+	Overlap  string            `yaml:"overlap,omitzero" json:"overlap,omitempty"` // OverlapReport (default) | OverlapSeparate
 	// MaxAdd is how many addresses one plan may add, Licence how many the
 	// subscription may hold in all; 0 sets no such ceiling.
-	MaxAdd, Licence int64
-	Registration    Registration
+	MaxAdd       int64        `yaml:"maxAdd,omitzero" json:"maxAdd,omitempty"`
+	Licence      int64        `yaml:"licence,omitzero" json:"licence,omitempty"`
+	Registration Registration `yaml:"registration" json:"registration"`
 }
 
 // DefaultClientClasses are the classes of machines that come and go with people.

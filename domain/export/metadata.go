@@ -129,11 +129,11 @@ func (m Metadata) Known(has func(id string) bool) (Metadata, []string) {
 	return m, missing
 }
 
-// MetadataOf returns what an asset shows of the metadata that was written. It
-// shows neither streets nor, in what is read of it, applications.
+// MetadataOf returns what an asset shows of the metadata that was written: anything
+// but streets.
 func MetadataOf(a *asset.Asset) Metadata {
 	b, l := &a.Business, &a.AssignedLocation
-	return Metadata{Values: map[string]string{
+	return Metadata{Applications: a.Applications, Values: map[string]string{
 		"operationalStatus": b.OperationalStatus, "environment": b.Environment, "company": b.Company, "department": b.Department,
 		"ownedBy": b.OwnedBy, "managedBy": b.ManagedBy, "supportedBy": b.SupportedBy, "supportGroup": b.SupportGroup,
 		"assignedLocation.name": l.Name, "assignedLocation.city": l.City, "assignedLocation.state": l.State, "assignedLocation.country": l.Country,

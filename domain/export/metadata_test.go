@@ -134,9 +134,10 @@ func TestAWriteIsConfirmedByReadingBack(t *testing.T) {
 	require.Equal(t, []string{"assignedLocation.city"}, want.Unconfirmed(export.MetadataOf(a)), "what is not shown cannot be confirmed")
 	a.AssignedLocation.City = "Zurich"
 	require.Empty(t, want.Unconfirmed(export.MetadataOf(a)))
-	seen := export.MetadataOf(a)
-	seen.Applications = []string{}
-	require.Equal(t, []string{"businessAppIds"}, want.Unconfirmed(seen))
+	a.Applications = []string{}
+	require.Equal(t, []string{"businessAppIds"}, want.Unconfirmed(export.MetadataOf(a)))
+	a.Applications = []string{"BA1"}
+	require.Empty(t, want.Unconfirmed(export.MetadataOf(a)))
 }
 
 func subject(key string, values ...string) export.Subject {

@@ -25,15 +25,15 @@ const (
 // Registration is how addresses are added: for which modules, how their hosts are
 // tracked, and what stands beside them. It is part of what a reviewer approves.
 type Registration struct {
-	VM         bool      `json:"vm"`
-	PC         bool      `json:"pc"`
-	SCA        bool      `json:"sca"`
-	CertView   bool      `json:"certView"`
-	Tracking   string    `json:"tracking,omitempty"` // IP (default) | DNS | NETBIOS
-	Owner      string    `json:"owner,omitempty"`    // login of a user of the subscription
-	Comment    string    `json:"comment,omitempty"`
-	UserFields [3]string `json:"userFields"`
-	AssetGroup string    `json:"assetGroup,omitempty"` // title
+	VM         bool      `yaml:"vm,omitzero" json:"vm"`
+	PC         bool      `yaml:"pc,omitzero" json:"pc"`
+	SCA        bool      `yaml:"sca,omitzero" json:"sca"`
+	CertView   bool      `yaml:"certView,omitzero" json:"certView"`
+	Tracking   string    `yaml:"tracking,omitzero" json:"tracking,omitempty"` // IP (default) | DNS | NETBIOS
+	Owner      string    `yaml:"owner,omitzero" json:"owner,omitempty"`       // login of a user of the subscription
+	Comment    string    `yaml:"comment,omitzero" json:"comment,omitempty"`
+	UserFields [3]string `yaml:"userFields,omitzero" json:"userFields"`
+	AssetGroup string    `yaml:"assetGroup,omitzero" json:"assetGroup,omitempty"` // title
 }
 
 // Check says what is wrong: the vendor refuses an addition for no module, and a
