@@ -13,13 +13,13 @@ import (
 	"strings"
 )
 
-// IPPlan is what adding the missing addresses would do. It holds nothing that
-// grows with the number of CIs; the verdicts do.
+// IPPlan is what adding the missing addresses would do. Of the CIs it holds counts
+// and samples only; the verdicts hold the rest.
 type IPPlan struct {
 	Add       []Scope    `json:"add"`      // by network, ascending
 	LeftOver  []Scope    `json:"leftOver"` // missing, but above the ceiling
 	Stopped   string     `json:"stopped,omitempty"`
-	Conflicts []Conflict `json:"conflicts"`
+	Conflicts []Conflict `json:"conflicts"` // the first MaxConflicts; Counts has all
 	Counts    Counts     `json:"counts"`
 	CIs       CICounts   `json:"cis"`
 	Licence   Licence    `json:"licence"`
@@ -34,8 +34,15 @@ type IPPlan struct {
 type Conflict struct {
 	Address  string   `json:"address"`
 	Networks []string `json:"networks"` // ids, ascending; "" is the default network
-	CIs      []string `json:"cis"`      // sys_ids of those who claim it
+	CIs      []string `json:"cis"`      // sys_ids of the first who claim it
+	Claims   int      `json:"claims"`   // how many claim it
 }
+
+// MaxConflicts is how many conflicts a plan shows, maxClaimants how many CIs of each.
+const (
+	MaxConflicts = 1000
+	maxClaimants = 5
+)
 
 // Counts says what became of every address that the CIs claim: Claims equals the
 // sum over the reasons.
@@ -115,15 +122,16 @@ type planner struct {
 // that must not be scanned is nobody's conflict.
 func (p *planner) address(claims []Verdict) {
 	var networks []string
+	stands := "" // the CI that stands for the duplicates after it
 	for i := range claims {
 		c := &claims[i]
 		switch n := c.Network; {
 		case p.isExcluded(n, c.addr):
 			c.Reason = ReasonExcluded
 		case i > 0 && claims[i-1].Network == n:
-			c.Reason, c.With = ReasonDuplicate, p.stands(claims[:i])
+			c.Reason, c.With = ReasonDuplicate, stands
 		default:
-			networks = append(networks, n)
+			networks, stands = append(networks, n), c.CI
 		}
 	}
 	if len(networks) == 0 {
@@ -163,15 +171,6 @@ func (p *planner) holders(claimed []string, a netip.Addr) []string {
 	return all
 }
 
-// stands returns the CI whose claim stands for the duplicates after it.
-func (p *planner) stands(before []Verdict) string {
-	i := len(before) - 1
-	for i > 0 && before[i-1].Network == before[i].Network {
-		i--
-	}
-	return before[i].CI
-}
-
 // isExcluded reports whether a network must not be scanned at an address. An
 // exclusion that names no network holds in all.
 func (p *planner) isExcluded(n string, a netip.Addr) bool {
@@ -185,6 +184,7 @@ func (p *planner) conflict(claims []Verdict, networks []string) {
 		v := &claims[i]
 		if v.Reason != ReasonExcluded {
 			c.CIs = append(c.CIs, v.CI)
+			c.Claims++
 		}
 		if v.Reason == "" {
 			others := slices.DeleteFunc(slices.Clone(networks), func(n string) bool { return n == v.Network })
@@ -197,7 +197,10 @@ func (p *planner) conflict(claims []Verdict, networks []string) {
 		}
 	}
 	slices.Sort(c.CIs)
-	p.conflicts = append(p.conflicts, c)
+	c.CIs = slices.Clip(c.CIs[:min(len(c.CIs), maxClaimants)])
+	if len(p.conflicts) < MaxConflicts {
+		p.conflicts = append(p.conflicts, c)
+	}
 }
 
 // plan makes the plan from what is missing and marks the claims above the ceiling.

@@ -127,8 +127,8 @@ func TestAnAddressOfTwoNetworksIsReportedAndGoesToNone(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, plan.Add)
 	require.Equal(t, []export.Conflict{
-		{Address: "10.0.0.1", Networks: []string{"", "7"}, CIs: []string{"a", "b"}},
-		{Address: "10.0.0.2", Networks: []string{"", "7"}, CIs: []string{"c"}},
+		{Address: "10.0.0.1", Networks: []string{"", "7"}, CIs: []string{"a", "b"}, Claims: 2},
+		{Address: "10.0.0.2", Networks: []string{"", "7"}, CIs: []string{"c"}, Claims: 1},
 	}, plan.Conflicts, "also with a network that has the address already")
 	require.Equal(t, "default", verdicts[1].With)
 
@@ -141,6 +141,31 @@ func TestAnAddressOfTwoNetworksIsReportedAndGoesToNone(t *testing.T) {
 	plan, _, err = export.PlanIPs([]export.CI{a, b, c}, sub, s)
 	require.NoError(t, err)
 	require.Equal(t, []string{"/10.0.0.1", "7/10.0.0.1-10.0.0.2"}, texts(plan.Add))
+}
+
+func TestAPlanShowsSamplesOfWhatTooManyClaim(t *testing.T) {
+	t.Parallel()
+	var cis []export.CI
+	for i := range 3000 {
+		c := ci(fmt.Sprintf("%04d", i), "172.17.0.1", fmt.Sprintf("10.1.%d.%d", i/2/250, i/2%250))
+		if i%2 == 1 {
+			c.Network = "plant"
+		}
+		cis = append(cis, c)
+	}
+	s := settings()
+	s.Networks = map[string]string{"plant": "7"}
+	plan, verdicts, err := export.PlanIPs(cis, whole(), s)
+	require.NoError(t, err)
+	require.Len(t, plan.Conflicts, export.MaxConflicts)
+	last := plan.Conflicts[len(plan.Conflicts)-1]
+	require.Equal(t, 2, last.Claims)
+	require.Len(t, verdicts, 6000)
+	require.Equal(t, map[export.Reason]int64{export.ReasonConflict: 3002, export.ReasonDuplicate: 2998}, plan.Counts.By)
+	bridge, _, err := export.PlanIPs([]export.CI{cis[0], cis[1], cis[2], cis[3], cis[4], cis[5], cis[6]}, whole(), s)
+	require.NoError(t, err)
+	shared := bridge.Conflicts[len(bridge.Conflicts)-1]
+	require.Equal(t, export.Conflict{Address: "172.17.0.1", Networks: []string{"", "7"}, CIs: []string{"0000", "0001", "0002", "0003", "0004"}, Claims: 7}, shared)
 }
 
 func TestAnExclusionOfOneNetworkHoldsThereOnly(t *testing.T) {
