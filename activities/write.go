@@ -284,7 +284,7 @@ func attemptOf(ctx context.Context) int64 {
 // where the policy depends on whether they exist.
 func (w *pageWriter) choose(ctx context.Context, records []payload.Input) ([]payload.Input, error) {
 	policy := payload.Policy{Operation: w.setup.Schedule.Operation, Existing: w.setup.Schedule.Existing}
-	var ask, write []payload.Input
+	var ask, write, adopted []payload.Input
 	var skipped []store.Settlement
 	decide := func(r payload.Input, m payload.Match, link *store.Link) {
 		needed, skip := payload.Choose(policy.For(r.Parts), m)
@@ -321,6 +321,10 @@ func (w *pageWriter) choose(ctx context.Context, records []payload.Input) ([]pay
 			write = append(write, r)
 			continue
 		}
+		if linked && link.Origin == record.OriginAdopted { // does IRE find the CI that an operator gave us?
+			adopted = append(adopted, r)
+			continue
+		}
 		if w.plan.Verify && link.Origin == record.OriginMatched { // is it still there?
 			linked = false
 		}
@@ -340,10 +344,70 @@ func (w *pageWriter) choose(ctx context.Context, records []payload.Input) ([]pay
 			decide(r, payload.MatchTheirs, link)
 		}
 	}
+	if len(adopted) > 0 {
+		matches, err := w.ask(ctx, adopted)
+		if err != nil {
+			return nil, err
+		}
+		gone, err := w.goneOf(ctx, adopted, matches)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range adopted {
+			switch own, match := w.links[r.Key], matches[r.Key]; {
+			case gone[own.SysID]: // somebody deleted it
+				delete(w.links, r.Key)
+				m := payload.MatchNone
+				if match != nil {
+					m = payload.MatchTheirs
+				}
+				decide(r, m, match)
+			case match == nil || match.SysID != own.SysID:
+				skipped = append(skipped, store.Settlement{Key: r.Key, Outcome: record.Skipped, Reason: mismatch(own, match)})
+			default:
+				decide(r, payload.MatchOurs, nil)
+			}
+		}
+	}
 	if err := w.settle(ctx, skipped); err != nil {
 		return nil, err
 	}
 	return w.hold(ctx, write)
+}
+
+// goneOf returns the adopted CIs that IRE does not find because they are not there
+// any more, and forgets them.
+func (w *pageWriter) goneOf(ctx context.Context, adopted []payload.Input, matches map[string]*store.Link) (map[string]bool, error) {
+	keys := map[string]string{} // sys_id → record
+	for _, r := range adopted {
+		if own := w.links[r.Key]; matches[r.Key] == nil || matches[r.Key].SysID != own.SysID {
+			keys[own.SysID] = r.Key
+		}
+	}
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	w.calls.Add(1)
+	left := maps.Clone(keys)
+	for row, err := range w.target.Client.Rows(ctx, "cmdb_ci", servicenow.TableQuery{Query: servicenow.Where("sys_id").In(lo.Keys(keys)...), Fields: []string{"sys_id"}}) {
+		if err != nil {
+			return nil, err
+		}
+		delete(left, row["sys_id"])
+	}
+	if len(left) == 0 {
+		return nil, nil
+	}
+	return lo.MapValues(left, func(string, string) bool { return true }), w.Store.DropLinks(ctx, w.plan.Target, lo.Values(left))
+}
+
+// mismatch is the reason of a record whose adopted CI is not the one that IRE would
+// take: writing it would make a second one, or change another.
+func mismatch(own store.Link, match *store.Link) string {
+	if match == nil {
+		return fmt.Sprintf("conflict: the adopted CI %s is not found by IRE's rules; writing would make a second CI", own.SysID)
+	}
+	return fmt.Sprintf("conflict: the adopted CI is %s, IRE would take %s", own.SysID, match.SysID)
 }
 
 // ask returns, for records that the target already knows, a link to the CI.

@@ -20,6 +20,7 @@ func Register(r Registry) {
 		contract.Preflight:     Preflight,
 		contract.Forecast:      Forecast,
 		contract.PinRun:        PinRun,
+		contract.Adopt:         Adopt,
 	} {
 		r.RegisterWorkflowWithOptions(w, workflow.RegisterOptions{Name: name})
 	}

@@ -117,3 +117,37 @@ type PinInput struct {
 	Run    string `json:"run"`
 	Pinned bool   `json:"pinned"`
 }
+
+// AdoptInput takes over the CIs that another connector made of Qualys assets
+// (workflow Adopt). Sources are its names in sys_object_source; Pattern finds the
+// asset id in its native keys, as the first group of a regular expression.
+type AdoptInput struct {
+	Schedule string   `json:"schedule"`
+	Sources  []string `json:"sources"`
+	Pattern  string   `json:"pattern,omitempty"` // default AdoptPattern
+	Apply    bool     `json:"apply,omitempty"`   // else only the plan
+}
+
+// AdoptPattern takes the last number of a native key for the asset id. The form of
+// other connectors' keys is not published.
+const AdoptPattern = `(?:^|[/:|_-])([0-9]{4,})$`
+
+// AdoptResult is the plan, or what was done.
+type AdoptResult struct {
+	Schedule   string        `json:"schedule"`
+	Rows       int64         `json:"rows"`       // of sys_object_source
+	Adopted    int64         `json:"adopted"`    // links that are, or would be, made
+	Known      int64         `json:"known"`      // assets that have a link already
+	Ambiguous  int64         `json:"ambiguous"`  // assets with several CIs: left alone
+	Unreadable int64         `json:"unreadable"` // native keys without an asset id
+	Applied    bool          `json:"applied"`
+	Examples   []AdoptedLink `json:"examples"` // the first ones
+}
+
+// AdoptedLink says which CI an asset gets.
+type AdoptedLink struct {
+	Key   string `json:"key"`
+	SysID string `json:"sysId"`
+	Class string `json:"class"`
+	Why   string `json:"why,omitempty"` // why it is left alone
+}

@@ -20,6 +20,7 @@ const (
 	Preflight     = "Preflight"
 	Forecast      = "Forecast"
 	PinRun        = "PinRun"
+	Adopt         = "Adopt"
 )
 
 // Update and query names.

@@ -41,6 +41,9 @@ func PreflightWorkflowID(name string) string { return "preflight/" + name }
 // keeping a run.
 func ForecastWorkflowID(schedule string) string { return "forecast/" + schedule }
 
+// AdoptWorkflowID returns the workflow id of taking over CIs.
+func AdoptWorkflowID(schedule string) string { return "adopt/" + schedule }
+
 // PinWorkflowID returns the workflow id of keeping a run.
 func PinWorkflowID(run string) string { return "pin/" + run }
 
