@@ -4,10 +4,13 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
 
+	"github.com/goccy/go-yaml"
 	"github.com/samber/lo"
 	"github.com/spf13/cobra"
 
@@ -19,7 +22,7 @@ import (
 
 func (a *app) rulesCommand() *cobra.Command {
 	return group(&cobra.Command{Use: "rules", Short: "Test the rules that choose classes, and see what they cover"},
-		a.rulesTestCommand(), a.rulesCoverageCommand())
+		a.rulesTestCommand(), a.rulesCoverageCommand(), a.rulesImportCommand())
 }
 
 // testsView is what `rules test -o json` prints.
@@ -193,4 +196,70 @@ func orDash(s string) string {
 		return "no class"
 	}
 	return s
+}
+
+// rulesImport is what `rules import -o json` prints.
+type rulesImport struct {
+	Rules  classify.Tables     `json:"rules"`
+	Report []classify.Imported `json:"report"`
+	Counts map[string]int      `json:"counts"`
+}
+
+func (a *app) rulesImportCommand() *cobra.Command {
+	var out string
+	cmd := &cobra.Command{
+		Use:   "import FILE.csv",
+		Short: "Turn the class rules of another connector into ours",
+		Long: `import reads a CSV of class rules that was exported from ServiceNow's Service Graph
+Connector for Qualys (Hardware, Computer and Asset Management CI rules) or from
+Qualys' CMDB app (CI Class Mappings), and prints them as the rules: of a
+configuration, with a report on standard error. A rule that is not understood for
+certain is left out and named with its line; it is never guessed.`,
+		Args: one("rules.csv"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			data, err := a.read(args[0])
+			if err != nil {
+				return usage("rules %s: %v", args[0], cause(err))
+			}
+			var res rulesImport
+			if res.Rules, res.Report, err = classify.ImportCSV(data); err != nil {
+				return usage("%s: %v", args[0], strings.TrimPrefix(err.Error(), "classify: "))
+			}
+			res.Counts = lo.CountValuesBy(res.Report, func(r classify.Imported) string { return r.Result })
+			if a.output == "json" {
+				return a.print(res, nil)
+			}
+			return a.writeImport(out, &res)
+		},
+	}
+	cmd.Flags().StringVar(&out, "out", "", "file to write (default: standard output)")
+	return cmd
+}
+
+// writeImport writes the rules as YAML, and the report beside it.
+func (a *app) writeImport(out string, res *rulesImport) error {
+	doc, err := yaml.Marshal(map[string]any{"rules": res.Rules})
+	if err != nil {
+		return &ExitError{Code: ExitFailed, Err: err}
+	}
+	if out == "" {
+		_, err = a.Stdout.Write(doc)
+	} else {
+		err = write(out, string(doc), false)
+	}
+	if err != nil {
+		return &ExitError{Code: ExitFailed, Err: err}
+	}
+	p := view.New(a.Stderr, false)
+	rows := [][]string{}
+	for _, r := range res.Report {
+		rows = append(rows, []string{fmt.Sprint(r.Line), r.Name, r.Result, r.Rule, r.Why})
+	}
+	p.Rows([]string{"LINE", "NAME", "RESULT", "RULE", "WHY"}, rows)
+	var counts []string
+	for _, k := range slices.Sorted(maps.Keys(res.Counts)) {
+		counts = append(counts, fmt.Sprintf("%d %s", res.Counts[k], k))
+	}
+	p.Line("%s", strings.Join(counts, ", "))
+	return nil
 }

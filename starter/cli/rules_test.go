@@ -69,3 +69,22 @@ func TestCoverageAsksForEveryPageAndShowsWhatAnEditWouldMove(t *testing.T) {
 	require.Equal(t, cli.ExitUsage, code)
 	require.Contains(t, errs, "name a schedule with --schedule: inventory")
 }
+
+func TestRulesOfAnotherConnectorAreImportedWithAReport(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "rules.csv")
+	require.NoError(t, os.WriteFile(path, []byte("Name,OS category,Hardware category 1,Target class\nkiosks,Windows,,cmdb_ci_computer\nodd,,,cmdb_ci_server\n"), 0o600))
+	code, out, errs := (&world{}).run(t, "rules", "import", path)
+	require.Zero(t, code, errs)
+	require.Contains(t, errs, "1 imported, 1 not understood")
+	require.Contains(t, errs, "it has no condition")
+	document := file(t, "rules.yaml", out)
+	code, out, errs = (&world{}).run(t, "validate", document)
+	require.Equal(t, cli.ExitUsage, code, "the rest of the configuration is missing, the rules are fine: %s%s", out, errs)
+	require.Contains(t, out, "is incomplete")
+	require.NotContains(t, out, "rules")
+	require.NoError(t, os.WriteFile(path, []byte("no,table\n"), 0o600))
+	code, _, errs = (&world{}).run(t, "rules", "import", path)
+	require.Equal(t, cli.ExitUsage, code)
+	require.Contains(t, errs, "has no column of conditions")
+}

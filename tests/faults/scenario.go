@@ -52,6 +52,7 @@ func play(t *testing.T, plan Plan) error {
 		res, err := w.run(contract.RunInput{}, cancel)
 		if err != nil {
 			t.Logf("run %d: %v", i+1, err)
+			w.spent++ // ending, it gives up the page that is under way
 		} else {
 			t.Logf("run %d: %s %+v", i+1, res.Outcome, res.Counters)
 		}
