@@ -70,7 +70,11 @@ func (c *Config) test(ctx context.Context, cfg *config.Config, survey bool) []te
 		}()
 	}
 	for i, q := range cfg.Qualys {
-		start(i, fmt.Sprintf("qualys[%d] %s", i, q.Name), func() []contract.Check { return c.Vendors.CheckQualys(ctx, q, survey) })
+		start(i, fmt.Sprintf("qualys[%d] %s", i, q.Name), func() []contract.Check {
+			needs := SourceNeedsOf(cfg, q.Name)
+			needs.Survey = survey
+			return c.Vendors.CheckQualys(ctx, q, needs)
+		})
 	}
 	for i, s := range cfg.ServiceNow {
 		start(len(cfg.Qualys)+i, fmt.Sprintf("servicenow[%d] %s", i, s.Name), func() []contract.Check {
@@ -125,7 +129,7 @@ func toProblem(p config.Problem, _ int) contract.Problem {
 func failedChecks(place string, skip bool, checks []contract.Check) []contract.Problem {
 	var out []contract.Problem
 	for _, ch := range checks {
-		if !ch.OK && !ch.Warning && !skip {
+		if ch.Failed() && !skip {
 			out = append(out, contract.Problem{Place: place + ": " + ch.Capability, Message: ch.Message, Remedy: ch.Remedy})
 		}
 	}

@@ -26,7 +26,9 @@ func (a *Inventory) QualysPreflight(ctx context.Context, in contract.PreflightRu
 		return contract.PreflightResult{}, temporalError(err)
 	}
 	q, _ := lo.Find(cfg.Qualys, func(q config.Qualys) bool { return q.Name == in.Plan.Source })
-	return verdict(ctx, func(ctx context.Context) []contract.Check { return a.Vendors.CheckQualys(ctx, q, false) })
+	return verdict(ctx, func(ctx context.Context) []contract.Check {
+		return a.Vendors.CheckQualys(ctx, q, SourceNeedsOf(cfg, q.Name))
+	})
 }
 
 // ServiceNowPreflight tests the target of a run before it begins.
@@ -67,7 +69,7 @@ func (a *Write) learnPlugins(ctx context.Context, cfg *config.Config, revision, 
 	line := contract.Check{Connection: target, Capability: "software asset management", OK: true, Message: "not there: software becomes packages and installations (cmdb_ci_spkg, cmdb_software_instance)"}
 	for row, err := range t.Client.Rows(ctx, pluginTable, servicenow.TableQuery{Query: servicenow.Where("id").In(samPlugins...), Fields: []string{"id", "active"}}) {
 		if err != nil {
-			return []contract.Check{{Connection: target, Capability: line.Capability, Warning: true, Message: "unknown: " + err.Error(),
+			return []contract.Check{{Connection: target, Capability: line.Capability, Warning: true, Unknown: true, Message: err.Error(), Blocks: "software as rows of cmdb_sam_sw_install",
 				Remedy: "let the user read " + pluginTable + "; until then software becomes packages and installations"}}
 		}
 		if i := slices.Index(samPlugins, row["id"]); i >= 0 && (row["active"] == "active" || row["active"] == "true") {
@@ -104,7 +106,7 @@ func verdict(ctx context.Context, check func(context.Context) []contract.Check) 
 		return res, temporalError(err)
 	}
 	for _, c := range res.Checks {
-		if c.OK || c.Warning {
+		if !c.Failed() {
 			continue
 		}
 		text := fmt.Sprintf("%s: %s: %s", c.Connection, c.Capability, c.Message)

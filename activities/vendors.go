@@ -21,9 +21,19 @@ type Vendors interface {
 	ServiceNow(ctx context.Context, revision, connection string) (*Target, error)
 	// CheckQualys and CheckServiceNow test a connection that need not be stored
 	// yet and return one line per capability.
-	// A survey looks at what the configuration does not use, too.
-	CheckQualys(ctx context.Context, q config.Qualys, survey bool) []contract.Check
+	CheckQualys(ctx context.Context, q config.Qualys, n SourceNeeds) []contract.Check
 	CheckServiceNow(ctx context.Context, s config.ServiceNow, n Needs) []contract.Check
+}
+
+// SourceNeeds are what a configuration needs of a subscription.
+type SourceNeeds struct {
+	Survey bool // look at what the configuration does not use, too
+	Tags   bool // a schedule writes them
+}
+
+// SourceNeedsOf returns what a configuration needs of one of its subscriptions.
+func SourceNeedsOf(cfg *config.Config, source string) SourceNeeds {
+	return SourceNeeds{Tags: slices.ContainsFunc(cfg.Schedules, func(s config.Schedule) bool { return s.Source == source && s.Sections["tags"] })}
 }
 
 // Needs are what a configuration needs of an instance.
@@ -31,6 +41,7 @@ type Needs struct {
 	Survey  bool     // look at what the configuration does not use, too
 	Classes []string // that CIs may get
 	Tables  []string // for rows beside CIs, under the names they have there
+	Cloud   bool     // a schedule writes CIs of clouds
 }
 
 // NeedsOf returns what a configuration needs of one of its instances.
@@ -47,11 +58,16 @@ func NeedsOf(cfg *config.Config, target string) Needs {
 	if err != nil {
 		return n
 	}
+	sections := m.Sections()
+	n.Cloud = slices.ContainsFunc(cfg.Schedules, func(s config.Schedule) bool {
+		on, set := s.Sections["cloud"]
+		return s.Target == target && (set && on || !set && sections["cloud"])
+	})
 	names := tablesOf(cfg, target)
 	for _, t := range m.OwnTables() {
 		for _, s := range cfg.Schedules {
 			on, set := s.Sections[t.Section]
-			if name := orElse(names[t.Name], t.Name); s.Target == target && (set && on || !set && m.Sections()[t.Section]) && !slices.Contains(n.Tables, name) {
+			if name := orElse(names[t.Name], t.Name); s.Target == target && (set && on || !set && sections[t.Section]) && !slices.Contains(n.Tables, name) {
 				n.Tables = append(n.Tables, name)
 			}
 		}
@@ -101,6 +117,8 @@ func orElse(s, d string) string {
 type Source struct {
 	Name   string
 	Client qualys.Reader
+	// Probe asks what the account may do.
+	Probe *qualys.Probe
 	// Tags is the tree of tags; nil where the login cannot read it.
 	Tags *TagTree
 }

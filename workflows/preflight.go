@@ -24,15 +24,16 @@ func Preflight(ctx workflow.Context, in contract.PreflightInput) (contract.Prefl
 func checkTable(checks []contract.Check) string {
 	var b strings.Builder
 	b.WriteString("| connection | capability | | |\n| --- | --- | --- | --- |\n")
-	for _, c := range checks {
-		mark := "failed"
-		switch {
-		case c.OK:
-			mark = "ok"
-		case c.Warning:
-			mark = "warning"
+	for i := range checks {
+		c := &checks[i]
+		text := []string{c.Message}
+		if c.Blocks != "" {
+			text = append(text, "blocks "+c.Blocks)
 		}
-		b.WriteString(fmt.Sprintf("| %s | %s | %s | %s |\n", c.Connection, c.Capability, mark, strings.TrimSpace(c.Message+"; "+c.Remedy)))
+		if c.Remedy != "" {
+			text = append(text, c.Remedy)
+		}
+		b.WriteString(fmt.Sprintf("| %s | %s | %s | %s |\n", c.Connection, c.Capability, c.Status(), strings.Join(text, "; ")))
 	}
 	return b.String()
 }

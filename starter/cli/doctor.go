@@ -18,13 +18,30 @@ func (a *app) doctorCommand() *cobra.Command {
 		Use:   "doctor [FILE|DIRECTORY|-...]",
 		Short: "Test connections, permissions and clocks",
 		Long: `doctor tests every connection of the active configuration, or of the given one,
-from the worker: whether it can be reached, the login, reading assets, modules and
-permissions with what they block, roles, plugins, the release, the discovery
-source, identification and reconciliation rules, and the clocks. It stores and
-writes nothing. apply and the first run of a revision test what they need.
+from the worker, with one line per capability and what is blocked without it.
 
-Exit code 0 when nothing failed (a warning blocks only what it names), 1 when
-something did, 2 for a mistake in the configuration.
+Of Qualys: whether it can be reached, the login, reading assets (CSAM), the modules
+Asset Management & Tagging, Vulnerability Management and Certificate View, CMDB
+sync, adding addresses, updating assets, the integration with ServiceNow, the
+permissions for tags, limits, versions and the clock.
+Of ServiceNow: the login, the discovery source, roles, identification rules of the
+classes that the CI rules choose, tables, plugins, the release, settings of IRE,
+reconciliation and insert rules, the user's domain, limits and the clock.
+
+  failed    stops the runs that need it; the remedy stands below
+  warning   concerns some assets or values only
+  unknown   the account may not read it; the remedy names the missing right
+  not used  is missing, and nothing in this configuration needs it
+
+It stores nothing. Some permissions only show when something is written: for these
+it sends requests that hold nothing to write, such as an empty list. apply and the
+first run of a revision test what runs need, without these requests.
+
+Exit codes:
+  0  nothing failed; there may be warnings
+  1  something failed, or the test could not be made
+  2  a mistake in the configuration or the command line
+-o json prints every line with the members ok, warning, unknown, unused and blocks.
 
 The same with the temporal CLI, for the active configuration:
   temporal workflow execute --type Preflight --task-queue qbridge --workflow-id preflight/doctor --input '{}'`,
@@ -70,8 +87,8 @@ func (a *app) doctor(ctx context.Context, in contract.PreflightInput) error {
 	if err := a.print(res, func(p view.Printer) { printDoctor(p, &res) }); err != nil {
 		return err
 	}
-	for _, ch := range res.Checks {
-		if !ch.OK && !ch.Warning {
+	for i := range res.Checks {
+		if res.Checks[i].Failed() {
 			return &ExitError{Code: ExitFailed, Err: errors.New("doctor: something failed: see above for what mends it")}
 		}
 	}
@@ -87,20 +104,21 @@ func printDoctor(p view.Printer, res *contract.PreflightResult) {
 
 // printChecks prints a line per capability, and what mends it below.
 func printChecks(p view.Printer, checks []contract.Check) {
-	for _, ch := range checks {
-		mark := "FAILED: "
+	for i := range checks {
+		ch := &checks[i]
+		mark := ch.Status() + ": "
 		switch {
 		case ch.OK:
 			mark = ""
-		case ch.Warning:
-			mark = "warning: "
+		case ch.Failed():
+			mark = "FAILED: "
 		}
-		p.Line("  %-12s %-18s %s%s", ch.Connection, ch.Capability, mark, ch.Message)
+		p.Line("  %-12s %-22s %s%s", ch.Connection, ch.Capability, mark, ch.Message)
 		if ch.Blocks != "" {
-			p.Line("  %-12s %-18s blocks %s", "", "", ch.Blocks)
+			p.Line("  %-12s %-22s   blocks %s", "", "", ch.Blocks)
 		}
 		if ch.Remedy != "" {
-			p.Line("  %-12s %-18s → %s", "", "", ch.Remedy)
+			p.Line("  %-12s %-22s → %s", "", "", ch.Remedy)
 		}
 	}
 }

@@ -195,7 +195,9 @@ func (v *vendors) ServiceNow(context.Context, string, string) (*activities.Targe
 	return v.target, nil
 }
 
-func (v *vendors) CheckQualys(context.Context, config.Qualys, bool) []contract.Check { return nil }
+func (v *vendors) CheckQualys(context.Context, config.Qualys, activities.SourceNeeds) []contract.Check {
+	return nil
+}
 
 func (v *vendors) CheckServiceNow(context.Context, config.ServiceNow, activities.Needs) []contract.Check {
 	return nil

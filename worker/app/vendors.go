@@ -122,6 +122,8 @@ func (v *vendors) source(q domainconfig.Qualys) (*activities.Source, error) {
 		return nil, &activities.UserError{Message: err.Error()}
 	}
 	src := &activities.Source{Name: q.Name, Client: client}
+	gateway, _ := client.(*qualys.Client)
+	portal, _ := client.(*qualys.AMClient)
 	if c.Username != "" && c.APIURL != "" { // tags are read with a password only
 		c.PageSize = 0
 		tags, err := qualys.NewAM(c, qualys.FormatJSON)
@@ -129,7 +131,11 @@ func (v *vendors) source(q domainconfig.Qualys) (*activities.Source, error) {
 			return nil, &activities.UserError{Message: err.Error()}
 		}
 		src.Tags = activities.NewTagTree(tags, time.Now)
+		if portal == nil {
+			portal = tags
+		}
 	}
+	src.Probe = qualys.NewProbe(gateway, portal)
 	v.sources[key] = src
 	return v.sources[key], nil
 }

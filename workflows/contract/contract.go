@@ -184,6 +184,11 @@ type Check struct {
 	// Warning marks a line that is not OK and yet stops nothing: only some
 	// assets suffer, or nothing can be known.
 	Warning bool `json:"warning,omitempty"`
+	// Unknown marks a warning about what the account may not read: Remedy names the
+	// missing right.
+	Unknown bool `json:"unknown,omitempty"`
+	// Unused marks a warning about something that no feature in use needs.
+	Unused bool `json:"unused,omitempty"`
 	// Transient marks a failure that may pass by itself.
 	Transient bool   `json:"transient,omitempty"`
 	Message   string `json:"message"`
@@ -191,3 +196,21 @@ type Check struct {
 	Blocks string `json:"blocks,omitempty"`
 	Remedy string `json:"remedy,omitempty"`
 }
+
+// Status is a line's state in a word: ok, warning, unknown, not used or failed.
+func (c *Check) Status() string {
+	switch {
+	case c.OK:
+		return "ok"
+	case c.Unknown:
+		return "unknown"
+	case c.Unused:
+		return "not used"
+	case c.Warning:
+		return "warning"
+	}
+	return "failed"
+}
+
+// Failed reports whether a line stops what depends on the connection.
+func (c *Check) Failed() bool { return !c.OK && !c.Warning }

@@ -126,8 +126,8 @@ func (s *Server) about(w http.ResponseWriter, r *http.Request) {
 const maxLog = 1000
 
 type activity struct {
-	at                      time.Time
-	user, api, action, text string
+	at                            time.Time
+	user, role, api, action, text string
 }
 
 func (f *foStore) log(c *foCall) {
@@ -136,7 +136,7 @@ func (f *foStore) log(c *foCall) {
 	if len(f.activities) == maxLog {
 		f.activities = slices.Delete(f.activities, 0, maxLog/10)
 	}
-	f.activities = append(f.activities, activity{c.now, c.user.Username, c.api, c.action, c.params["ips"]})
+	f.activities = append(f.activities, activity{c.now, c.user.Username, c.user.role(), c.api, c.action, c.params["ips"]})
 }
 
 // activityLog serves /api/2.0/fo/activity_log/: CSV, the newest entry first. Only the call is documented publicly, as a
@@ -160,7 +160,7 @@ func (s *Server) activityLog(w http.ResponseWriter, c *foCall) {
 			break
 		}
 		limit--
-		_ = out.Write([]string{stampFO(a.at), a.action, a.api, a.text, a.user, "Manager", "192.0.2.1"})
+		_ = out.Write([]string{stampFO(a.at), a.action, a.api, a.text, a.user, a.role, "192.0.2.1"})
 	}
 	out.Flush()
 	_, _ = io.WriteString(w, "----END_RESPONSE_BODY_CSV\n")

@@ -19,8 +19,16 @@ const (
 	PermAPI Permission = "api"
 	// PermInventory is the module GAV/CSAM.
 	PermInventory Permission = "inventory"
-	// PermTagging is the right to create, edit and delete tags.
+	// PermAssetManagement is the module Asset Management & Tagging, which the portal's API belongs to.
+	PermAssetManagement Permission = "asset-management"
+	// PermTagging is the right to create, edit and delete tags: the four below at once.
 	PermTagging Permission = "tagging"
+	// PermCreateTag, PermEditTag, PermDeleteTag and PermTagRules are "Create User Tag", "Edit User Tag", "Delete User Tag"
+	// and "Modify Dynamic Tag Rules".
+	PermCreateTag Permission = "create-tag"
+	PermEditTag   Permission = "edit-tag"
+	PermDeleteTag Permission = "delete-tag"
+	PermTagRules  Permission = "tag-rules"
 	// PermUpdateAsset is the right to change assets: their tags and their business metadata.
 	PermUpdateAsset Permission = "update-asset"
 	// PermAddIPs makes the user a Manager, the role that adds addresses to the subscription.
@@ -33,7 +41,10 @@ const (
 	PermCertView Permission = "certview"
 )
 
-var permissions = []Permission{PermAPI, PermInventory, PermTagging, PermUpdateAsset, PermAddIPs, PermCMDBSync, PermVM, PermCertView}
+var permissions = []Permission{
+	PermAPI, PermInventory, PermAssetManagement, PermTagging, PermCreateTag, PermEditTag, PermDeleteTag, PermTagRules, PermUpdateAsset,
+	PermAddIPs, PermCMDBSync, PermVM, PermCertView,
+}
 
 // Account is the state of a user's account; the zero value is usable.
 type Account string
@@ -53,8 +64,30 @@ func (u User) Has(p Permission) bool {
 		return !u.NoModule
 	case p == PermTagging:
 		return !u.NoTags
+	case slices.Contains([]Permission{PermCreateTag, PermEditTag, PermDeleteTag, PermTagRules}, p):
+		return u.Has(PermTagging)
 	}
 	return true
+}
+
+// role is the user's role as the activity log names it.
+func (u User) role() string {
+	if u.Has(PermAddIPs) {
+		return "Manager"
+	}
+	return "Scanner"
+}
+
+// mayTag tells whether a user may make a call about tags; to give a tag a rule is a permission of its own.
+func (u User) mayTag(op string, tag *node) bool {
+	need, known := map[string]Permission{"create": PermCreateTag, "update": PermEditTag, "evaluate": PermEditTag, "delete": PermDeleteTag}[op]
+	if known && !u.Has(need) {
+		return false
+	}
+	kind, given := tag.value("ruleType")
+	_, text := tag.value("ruleText")
+	ruled := text || given && kind != static
+	return !ruled || u.Has(PermTagRules)
 }
 
 // gatewayNeeds are the permissions of the gateway's endpoints, the longest prefix first.

@@ -117,11 +117,8 @@ func (s *Server) qps(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) qpsRun(w http.ResponseWriter, r *http.Request, c *qpsCall) ([]elem, *qpsFailure) {
-	if !c.user.Has(PermInventory) {
+	if !c.user.Has(PermInventory) || !c.user.Has(PermAssetManagement) {
 		return nil, invalid400("The module is not enabled for the subscription.", "Contact your account manager.")
-	}
-	if c.object == "tag" && !c.user.Has(PermTagging) && c.op != "get" && c.op != "search" && c.op != "count" {
-		return nil, &qpsFailure{"UNAUTHORIZED", "You do not have permission to change tags.", "Ask a manager for the permission."}
 	}
 	if c.op == "update" && c.object == "hostasset" && !c.user.Has(PermUpdateAsset) {
 		return nil, &qpsFailure{"UNAUTHORIZED", "You do not have permission to update assets.", "Ask a manager for the permission."}
@@ -136,6 +133,9 @@ func (s *Server) qpsRun(w http.ResponseWriter, r *http.Request, c *qpsCall) ([]e
 	}
 	if c.request, refused = parseQPS(body, criteria); refused != nil {
 		return nil, refused
+	}
+	if c.object == "tag" && !c.user.mayTag(c.op, c.request.data.child("Tag")) {
+		return nil, &qpsFailure{"UNAUTHORIZED", "You do not have permission to change tags.", "Ask a manager for the permission."}
 	}
 	if text := r.URL.Query().Get("fields"); text != "" {
 		c.fields = strings.Split(text, ",")

@@ -289,6 +289,42 @@ func TestQPSUserWithoutTagPermissionReadsTagsOnly(t *testing.T) {
 	}
 }
 
+// Roles: each of the four tag permissions is asked for by the calls that need it, before the tag is looked at, and the
+// module by all calls.
+func TestQPSEachTagPermissionIsAskedForByItself(t *testing.T) {
+	t.Parallel()
+	const plain, ruled = `{"ServiceRequest":{"data":{"Tag":{}}}}`, `{"ServiceRequest":{"data":{"Tag":{"ruleType":"GLOBAL_ASSET_VIEW","ruleText":"a"}}}}`
+	paths := map[string][2]string{"create": {"create/am/tag", plain}, "edit": {"update/am/tag/0", plain}, "delete": {"delete/am/tag/0", ""}, "rules": {"update/am/tag/0", ruled}, "read": {"search/am/tag", ""}}
+	for name, c := range map[string]struct {
+		without qualys.Permission
+		code    string
+		refused []string
+	}{
+		"create": {qualys.PermCreateTag, "UNAUTHORIZED", []string{"create"}},
+		"edit":   {qualys.PermEditTag, "UNAUTHORIZED", []string{"edit", "rules"}},
+		"delete": {qualys.PermDeleteTag, "UNAUTHORIZED", []string{"delete"}},
+		"rules":  {qualys.PermTagRules, "UNAUTHORIZED", []string{"rules"}},
+		"all":    {qualys.PermTagging, "UNAUTHORIZED", []string{"create", "edit", "delete", "rules"}},
+		"module": {qualys.PermAssetManagement, "not enabled", []string{"create", "edit", "delete", "rules", "read"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := &client{h: mustServer(t, qualys.Options{Users: []qualys.User{{Username: "u", Password: "p", Without: []qualys.Permission{c.without}}}}).Handler()}
+			var refused []string
+			for _, what := range []string{"create", "edit", "delete", "rules", "read"} {
+				r := httptest.NewRequest(http.MethodPost, "/qps/rest/2.0/"+paths[what][0], strings.NewReader(paths[what][1]))
+				r.SetBasicAuth("u", "p")
+				r.Header.Set("Content-Type", "application/json")
+				r.Header.Set("Accept", "application/json")
+				if strings.Contains(h.do(r).Body.String(), c.code) {
+					refused = append(refused, what)
+				}
+			}
+			require.Equal(t, c.refused, refused)
+		})
+	}
+}
+
 // FuzzQPSRequestNeverBreaksTheServer feeds arbitrary bodies as XML and as JSON, and arbitrary text as a tag rule.
 func FuzzQPSRequestNeverBreaksTheServer(f *testing.F) {
 	f.Add("<ServiceRequest><filters><Criteria field=\"id\" operator=\"IN\">1,2</Criteria></filters></ServiceRequest>")

@@ -1,0 +1,14 @@
+package app
+
+import (
+	"github.com/rs/zerolog"
+
+	"github.com/qbridge/qbridge/activities"
+	"github.com/qbridge/qbridge/worker/config"
+	"github.com/qbridge/qbridge/worker/telemetry"
+)
+
+// NewVendors makes the clients of a worker that never starts.
+func NewVendors(cfg config.Config) activities.Vendors {
+	return newVendors(cfg, nil, telemetry.NewMetrics(), zerolog.Nop())
+}
