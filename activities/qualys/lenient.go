@@ -21,6 +21,10 @@ type text string
 func (t *text) UnmarshalJSON(b []byte) error {
 	switch b[0] {
 	case '"':
+		if plainString(b) {
+			*t = text(b[1 : len(b)-1])
+			return nil
+		}
 		var s string
 		if err := json.Unmarshal(b, &s); err != nil {
 			return err
@@ -35,11 +39,25 @@ func (t *text) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
+// plainString reports whether a JSON string says what its bytes say: printable
+// ASCII without escapes, which nearly all values are.
+func plainString(b []byte) bool {
+	if len(b) < 2 || b[len(b)-1] != '"' {
+		return false
+	}
+	for _, c := range b[1 : len(b)-1] {
+		if c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
+}
+
 // integer is a whole number, exact to 64 bits, or one in a string.
 type integer int64
 
 func (n *integer) UnmarshalJSON(b []byte) error {
-	if len(b) == 0 {
+	if len(b) == 0 || b[0] == 'n' {
 		return nil
 	}
 	s := strings.Trim(string(b), `"`)
@@ -83,11 +101,22 @@ type moment struct{ time.Time }
 // layouts are the ISO forms that were seen.
 var layouts = []string{time.RFC3339Nano, "2006-01-02T15:04:05.000-0700", "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02"}
 
+// commonLayout is the form of nearly all dates.
+const commonLayout = "2006-01-02T15:04:05.000Z"
+
 func (m *moment) UnmarshalJSON(b []byte) error {
 	if b[0] == '{' || b[0] == '[' {
 		return &FieldError{Want: "a date", Got: shape(b)}
 	}
 	s := strings.TrimSpace(strings.Trim(string(b), `"`))
+	if s == "" || s == "null" {
+		return nil
+	}
+	if len(s) == len(commonLayout) && s[10] == 'T' { // errors of what is tried in vain cost more than the value
+		if t, err := time.Parse(commonLayout, s); err == nil {
+			return m.set(t)
+		}
+	}
 	if ms, err := strconv.ParseInt(s, 10, 64); err == nil {
 		if ms > 0 && ms < 253402300800000 { // year 9999
 			m.Time = time.UnixMilli(ms).UTC()
@@ -96,13 +125,18 @@ func (m *moment) UnmarshalJSON(b []byte) error {
 	}
 	for _, l := range layouts {
 		if t, err := time.Parse(l, s); err == nil {
-			if t.Unix() > 0 { // the epoch is how a missing date is printed
-				m.Time = t.UTC()
-			}
-			return nil
+			return m.set(t)
 		}
 	}
 	return nil // free text
+}
+
+// set takes an instant; the epoch is how a missing date is printed.
+func (m *moment) set(t time.Time) error {
+	if t.Unix() > 0 {
+		m.Time = t.UTC()
+	}
+	return nil
 }
 
 // listOf is a list inside a wrapper object: {"software":[…]}. The wrapper may be
