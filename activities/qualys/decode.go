@@ -1,7 +1,6 @@
 package qualys
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -159,12 +158,22 @@ func (e *pageEnvelope) assets(dec *json.Decoder) error {
 // decodeAsset reads one asset. Without its id it cannot even be reported, so
 // that is an error of the page.
 func decodeAsset(raw json.RawMessage) (Result, error) {
-	var fields map[string]fast.RawMessage
-	if err := fast.Unmarshal(raw, &fields); err != nil {
+	var w wireAsset
+	fields := w.fields()
+	values := make([][]byte, len(fields))
+	next := 0 // members mostly come in the order of the fields
+	if err := members(raw, func(key, value []byte) {
+		for n := range fields {
+			if i := (next + n) % len(fields); string(key) == fields[i].name {
+				values[i], next = value, i+1 // of members with one name the last one counts
+				return
+			}
+		}
+	}); err != nil {
 		return Result{}, unreadable("search assets", err)
 	}
 	var id integer
-	if err := id.UnmarshalJSON(bytes.TrimSpace(fields["assetId"])); err != nil || id == 0 {
+	if err := id.UnmarshalJSON(values[0]); err != nil || id == 0 { // the first field is the id
 		return Result{}, unreadable("search assets", errors.New("an asset has no assetId"))
 	}
 	res := Result{ID: int64(id)}
@@ -172,9 +181,8 @@ func decodeAsset(raw json.RawMessage) (Result, error) {
 		res.Err = &FieldError{Field: "asset", Want: fmt.Sprintf("at most %d bytes", maxAsset), Got: fmt.Sprintf("%d bytes", len(raw))}
 		return res, nil
 	}
-	var w wireAsset
-	for _, f := range w.fields() {
-		value := bytes.TrimSpace(fields[f.name])
+	for i, f := range fields {
+		value := values[i]
 		if len(value) == 0 || value[0] == 'n' {
 			continue
 		}

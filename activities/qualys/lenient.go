@@ -108,35 +108,41 @@ func (m *moment) UnmarshalJSON(b []byte) error {
 	if b[0] == '{' || b[0] == '[' {
 		return &FieldError{Want: "a date", Got: shape(b)}
 	}
-	s := strings.TrimSpace(strings.Trim(string(b), `"`))
+	m.read(strings.Trim(string(b), `"`))
+	return nil
+}
+
+// read reads the text of an instant. What it does not understand is no instant.
+func (m *moment) read(s string) {
+	s = strings.TrimSpace(s)
 	if s == "" || s == "null" {
-		return nil
+		return
 	}
 	if len(s) == len(commonLayout) && s[10] == 'T' { // errors of what is tried in vain cost more than the value
 		if t, err := time.Parse(commonLayout, s); err == nil {
-			return m.set(t)
+			m.set(t)
+			return
 		}
 	}
 	if ms, err := strconv.ParseInt(s, 10, 64); err == nil {
 		if ms > 0 && ms < 253402300800000 { // year 9999
 			m.Time = time.UnixMilli(ms).UTC()
 		}
-		return nil
+		return
 	}
 	for _, l := range layouts {
 		if t, err := time.Parse(l, s); err == nil {
-			return m.set(t)
+			m.set(t)
+			return
 		}
 	}
-	return nil // free text
 }
 
 // set takes an instant; the epoch is how a missing date is printed.
-func (m *moment) set(t time.Time) error {
+func (m *moment) set(t time.Time) {
 	if t.Unix() > 0 {
 		m.Time = t.UTC()
 	}
-	return nil
 }
 
 // listOf is a list inside a wrapper object: {"software":[…]}. The wrapper may be
@@ -152,6 +158,10 @@ func (l *listOf[T]) UnmarshalJSON(b []byte) error {
 	}
 	if b[0] != '{' {
 		return &FieldError{Want: "an object with a list", Got: shape(b)}
+	}
+	if l.readPlain(b) {
+		l.Present = true
+		return nil
 	}
 	var wrapper map[string]json.RawMessage
 	if err := json.Unmarshal(b, &wrapper); err != nil {
