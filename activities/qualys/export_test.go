@@ -4,7 +4,11 @@ import (
 	"bufio"
 	"bytes"
 	"slices"
+	"time"
 )
+
+// CommonTime reads an instant in the form of nearly all dates.
+func CommonTime(s string) (time.Time, bool) { return commonTime(s) }
 
 // Valid reports whether b is one JSON value.
 func Valid(b []byte) bool {

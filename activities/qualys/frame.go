@@ -104,13 +104,10 @@ func (s *span) scan(b []byte) (n int, done bool) {
 		case s.escaped:
 			s.escaped = false
 		case s.quoted:
-			for c != '"' && c != '\\' { // most bytes are those of texts
-				if i++; i == len(b) {
-					return i, false
-				}
-				c = b[i]
+			if i += ordinary(b[i:]); i == len(b) { // most bytes are those of texts
+				return i, false
 			}
-			s.quoted, s.escaped = c != '"', c == '\\'
+			s.quoted, s.escaped = b[i] != '"', b[i] == '\\'
 			if !s.quoted && s.depth == 0 {
 				return i + 1, true
 			}

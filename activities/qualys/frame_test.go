@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -103,4 +104,35 @@ func TestWhatStandsBehindAListIsLeftThere(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{`{"a":"]"}`, `[1,[2]]`, `"x\"]"`, `3`, `null`}, list)
 	require.Equal(t, " } tail", string(rest))
+}
+
+func TestCommonDatesAreThoseOfTheStandardLibrary(t *testing.T) {
+	t.Parallel()
+	r := rand.New(rand.NewPCG(3, 4))
+	texts := []string{
+		"2025-03-02T09:00:00.000Z", "2024-02-29T23:59:59.999Z", "2025-02-29T00:00:00.000Z", "2025-04-31T00:00:00.000Z", "2025-13-01T00:00:00.000Z", "2025-00-10T00:00:00.000Z",
+		"2025-01-00T00:00:00.000Z", "2025-01-01T24:00:00.000Z", "2025-01-01T23:60:00.000Z", "2025-01-01T23:59:60.000Z", "0000-01-01T00:00:00.000Z", "9999-12-31T23:59:59.999Z",
+		"2025-01-01 00:00:00.000Z", "2025-01-01T00:00:00.000z", "2025-01-01T00:00:00,000Z", "",
+	}
+	for range 20_000 {
+		b := []byte(texts[r.IntN(14)])
+		if i := r.IntN(len(b)); b[i] >= '0' && b[i] <= '9' {
+			b[i] = byte('0' + r.IntN(10))
+		}
+		texts = append(texts, string(b))
+	}
+	read := 0
+	for _, text := range texts {
+		got, ok := qualys.CommonTime(text)
+		want, err := time.Parse("2006-01-02T15:04:05.000Z", text)
+		if strings.Contains(text, ",") { // the standard library takes a comma too: another form
+			continue
+		}
+		require.Equal(t, err == nil, ok, text)
+		if ok {
+			read++
+			require.True(t, want.Equal(got), text)
+		}
+	}
+	require.Greater(t, read, 1000)
 }

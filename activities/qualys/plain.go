@@ -149,7 +149,10 @@ func valueEnd(b []byte) int {
 	for i := 0; i < len(b); i++ {
 		switch b[i] {
 		case '"':
-			for i++; i < len(b) && b[i] != '"'; i++ {
+			for i++; i < len(b); i++ {
+				if i += ordinary(b[i:]); i >= len(b) || b[i] == '"' {
+					break
+				}
 				if b[i] == '\\' {
 					i++
 				}

@@ -1,5 +1,10 @@
 package qualys
 
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
 // maxDepth is the deepest nesting that is read, that of encoding/json.
 const maxDepth = 10_000
 
@@ -80,9 +85,31 @@ func validList(b []byte, i, depth int) (int, bool) {
 	return i, false
 }
 
+// ordinary returns how many bytes of b come before a quote, a backslash or a control
+// character, eight at a time. Of the marks in a word the lowest is exact, and only
+// that is looked at.
+func ordinary(b []byte) int {
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	i := 0
+	for ; i+8 <= len(b); i += 8 {
+		w := binary.LittleEndian.Uint64(b[i:])
+		quote, slash := w^(ones*'"'), w^(ones*'\\')
+		if marks := ((quote-ones)&^quote | (slash-ones)&^slash | (w-ones*' ')&^w) & tops; marks != 0 {
+			return i + bits.TrailingZeros64(marks)/8
+		}
+	}
+	for i < len(b) && b[i] != '"' && b[i] != '\\' && b[i] >= ' ' {
+		i++
+	}
+	return i
+}
+
 // validText checks a text behind its opening quote.
 func validText(b []byte, i int) (int, bool) {
 	for ; i < len(b); i++ {
+		if i += ordinary(b[i:]); i == len(b) {
+			return i, false
+		}
 		switch c := b[i]; {
 		case c == '"':
 			return i + 1, true
