@@ -71,6 +71,7 @@ func (w *wireAsset) lists(a *asset.Asset) {
 			Netmask: string(n.Netmask), Gateway: string(n.Gateway), DNS: string(n.DNS), Manufacturer: string(n.Manufacturer),
 		})
 	}
+	a.Software = slices.Grow(a.Software, len(w.Software.Items)) // packages are large values
 	for i := range w.Software.Items {
 		a.Software = append(a.Software, w.Software.Items[i].convert())
 	}

@@ -1,11 +1,12 @@
 package qualys
 
 import (
-	"bytes"
+	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	fast "github.com/goccy/go-json"
 )
@@ -21,21 +22,20 @@ const maxAsset = 8 << 20
 // read by goccy/go-json, which takes less than half the time.
 func decodePage(r io.Reader, page *Page) error {
 	const op = "search assets"
-	dec := json.NewDecoder(r)
-	if err := delim(dec, '{'); err != nil {
+	e := pageEnvelope{page: page, r: r, dec: json.NewDecoder(r)}
+	if err := delim(e.dec, '{'); err != nil {
 		return unreadable(op, err)
 	}
-	e := pageEnvelope{page: page}
-	for dec.More() {
-		key, err := dec.Token()
+	for e.dec.More() {
+		key, err := e.dec.Token()
 		if err != nil {
 			return unreadable(op, err)
 		}
-		if err := e.field(dec, key.(string)); err != nil { // a key is always a string
+		if err := e.field(key.(string)); err != nil { // a key is always a string
 			return err
 		}
 	}
-	if err := delim(dec, '}'); err != nil {
+	if err := delim(e.dec, '}'); err != nil {
 		return unreadable(op, err)
 	}
 	if err := envelope(op, e.code, e.message); err != nil {
@@ -59,6 +59,8 @@ func decodePage(r io.Reader, page *Page) error {
 // pageEnvelope collects the fields around the assets.
 type pageEnvelope struct {
 	page          *Page
+	r             io.Reader
+	dec           *json.Decoder // of r
 	code, message string
 	next          int64
 	more          bool
@@ -66,12 +68,13 @@ type pageEnvelope struct {
 	sawMore       bool
 }
 
-func (e *pageEnvelope) field(dec *json.Decoder, key string) error {
+func (e *pageEnvelope) field(key string) error {
 	const op = "search assets"
 	var err error
+	dec := e.dec
 	switch key {
 	case "assetListData":
-		return e.list(dec)
+		return e.list()
 	case "responseCode":
 		err = dec.Decode((*text)(&e.code))
 	case "responseMessage":
@@ -92,9 +95,9 @@ func (e *pageEnvelope) field(dec *json.Decoder, key string) error {
 }
 
 // list reads {"asset":[…]}, null, or an empty object.
-func (e *pageEnvelope) list(dec *json.Decoder) error {
+func (e *pageEnvelope) list() error {
 	const op = "search assets"
-	tok, err := dec.Token()
+	tok, err := e.dec.Token()
 	if err != nil {
 		return unreadable(op, err)
 	}
@@ -105,31 +108,37 @@ func (e *pageEnvelope) list(dec *json.Decoder) error {
 	if tok != json.Delim('{') {
 		return unreadable(op, errors.New("assetListData is not an object"))
 	}
-	for dec.More() {
-		key, err := dec.Token()
+	for e.dec.More() {
+		key, err := e.dec.Token()
 		if err != nil {
 			return unreadable(op, err)
 		}
 		if key != "asset" {
 			var skip json.RawMessage
-			if err := dec.Decode(&skip); err != nil {
+			if err := e.dec.Decode(&skip); err != nil {
 				return unreadable(op, err)
 			}
 			continue
 		}
-		if err := e.assets(dec); err != nil {
+		if err := e.assets(); err != nil {
 			return err
 		}
 	}
-	if err := delim(dec, '}'); err != nil {
+	if err := delim(e.dec, '}'); err != nil {
 		return unreadable(op, err)
 	}
 	return nil
 }
 
-func (e *pageEnvelope) assets(dec *json.Decoder) error {
+// behindAssets is an envelope up to behind its list: the standard decoder goes on
+// from there.
+const behindAssets = `{"assetListData":{"asset":[]`
+
+// assets reads the list. The standard decoder reads the few bytes before and behind
+// it.
+func (e *pageEnvelope) assets() error {
 	const op = "search assets"
-	tok, err := dec.Token()
+	tok, err := e.dec.Token()
 	if err != nil {
 		return unreadable(op, err)
 	}
@@ -139,32 +148,51 @@ func (e *pageEnvelope) assets(dec *json.Decoder) error {
 	if tok != json.Delim('[') {
 		return unreadable(op, errors.New("asset is not a list"))
 	}
-	for dec.More() {
-		var raw json.RawMessage
-		if err := dec.Decode(&raw); err != nil {
-			return unreadable(op, err)
-		}
+	f := framer{r: bufio.NewReaderSize(io.MultiReader(e.dec.Buffered(), e.r), frameBuffer)}
+	var broken error
+	if err := f.each(func(raw []byte) error {
 		res, err := decodeAsset(raw)
 		if err != nil {
+			broken = err
 			return err
 		}
 		e.page.Results = append(e.page.Results, res)
-	}
-	if err := delim(dec, ']'); err != nil {
+		return nil
+	}); err != nil {
+		if broken != nil {
+			return broken
+		}
 		return unreadable(op, err)
+	}
+	e.r = io.MultiReader(strings.NewReader(behindAssets), f.r)
+	e.dec = json.NewDecoder(e.r)
+	for range strings.Count(behindAssets, "{") + 2 + 2 { // braces, names, brackets
+		if _, err := e.dec.Token(); err != nil {
+			return unreadable(op, err)
+		}
 	}
 	return nil
 }
 
 // decodeAsset reads one asset. Without its id it cannot even be reported, so
 // that is an error of the page.
-func decodeAsset(raw json.RawMessage) (Result, error) {
-	var fields map[string]fast.RawMessage
-	if err := fast.Unmarshal(raw, &fields); err != nil {
+func decodeAsset(raw []byte) (Result, error) {
+	var w wireAsset
+	fields := w.fields()
+	values := make([][]byte, len(fields))
+	next := 0 // members mostly come in the order of the fields
+	if err := members(raw, func(key, value []byte) {
+		for n := range fields {
+			if i := (next + n) % len(fields); string(key) == fields[i].name {
+				values[i], next = value, i+1 // of members with one name the last one counts
+				return
+			}
+		}
+	}); err != nil {
 		return Result{}, unreadable("search assets", err)
 	}
 	var id integer
-	if err := id.UnmarshalJSON(bytes.TrimSpace(fields["assetId"])); err != nil || id == 0 {
+	if err := id.UnmarshalJSON(values[0]); err != nil || id == 0 { // the first field is the id
 		return Result{}, unreadable("search assets", errors.New("an asset has no assetId"))
 	}
 	res := Result{ID: int64(id)}
@@ -172,9 +200,8 @@ func decodeAsset(raw json.RawMessage) (Result, error) {
 		res.Err = &FieldError{Field: "asset", Want: fmt.Sprintf("at most %d bytes", maxAsset), Got: fmt.Sprintf("%d bytes", len(raw))}
 		return res, nil
 	}
-	var w wireAsset
-	for _, f := range w.fields() {
-		value := bytes.TrimSpace(fields[f.name])
+	for i, f := range fields {
+		value := values[i]
 		if len(value) == 0 || value[0] == 'n' {
 			continue
 		}

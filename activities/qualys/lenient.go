@@ -21,6 +21,10 @@ type text string
 func (t *text) UnmarshalJSON(b []byte) error {
 	switch b[0] {
 	case '"':
+		if plainString(b) {
+			*t = text(b[1 : len(b)-1])
+			return nil
+		}
 		var s string
 		if err := json.Unmarshal(b, &s); err != nil {
 			return err
@@ -35,11 +39,25 @@ func (t *text) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
+// plainString reports whether a JSON string says what its bytes say: printable
+// ASCII without escapes, which nearly all values are.
+func plainString(b []byte) bool {
+	if len(b) < 2 || b[len(b)-1] != '"' {
+		return false
+	}
+	for _, c := range b[1 : len(b)-1] {
+		if c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
+}
+
 // integer is a whole number, exact to 64 bits, or one in a string.
 type integer int64
 
 func (n *integer) UnmarshalJSON(b []byte) error {
-	if len(b) == 0 {
+	if len(b) == 0 || b[0] == 'n' {
 		return nil
 	}
 	s := strings.Trim(string(b), `"`)
@@ -83,26 +101,73 @@ type moment struct{ time.Time }
 // layouts are the ISO forms that were seen.
 var layouts = []string{time.RFC3339Nano, "2006-01-02T15:04:05.000-0700", "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02"}
 
+// commonLayout is the form of nearly all dates; 0 stands for a digit.
+const commonLayout = "0000-00-00T00:00:00.000Z"
+
 func (m *moment) UnmarshalJSON(b []byte) error {
 	if b[0] == '{' || b[0] == '[' {
 		return &FieldError{Want: "a date", Got: shape(b)}
 	}
-	s := strings.TrimSpace(strings.Trim(string(b), `"`))
+	m.read(strings.Trim(string(b), `"`))
+	return nil
+}
+
+// read reads the text of an instant. What it does not understand is no instant.
+func (m *moment) read(s string) {
+	s = strings.TrimSpace(s)
+	if s == "" || s == "null" {
+		return
+	}
+	if t, ok := commonTime(s); ok {
+		m.set(t)
+		return
+	}
 	if ms, err := strconv.ParseInt(s, 10, 64); err == nil {
 		if ms > 0 && ms < 253402300800000 { // year 9999
 			m.Time = time.UnixMilli(ms).UTC()
 		}
-		return nil
+		return
 	}
 	for _, l := range layouts {
 		if t, err := time.Parse(l, s); err == nil {
-			if t.Unix() > 0 { // the epoch is how a missing date is printed
-				m.Time = t.UTC()
-			}
-			return nil
+			m.set(t)
+			return
 		}
 	}
-	return nil // free text
+}
+
+// commonTime reads the form of nearly all dates, which a package has two of:
+// time.Parse takes ten times as long.
+func commonTime(s string) (time.Time, bool) {
+	if len(s) != len(commonLayout) {
+		return time.Time{}, false
+	}
+	var n [7]int // year, month, day, hour, minute, second, millisecond
+	at := 0
+	for i := range len(commonLayout) {
+		switch want := commonLayout[i]; {
+		case want == '0':
+			if s[i] < '0' || s[i] > '9' {
+				return time.Time{}, false
+			}
+			n[at] = n[at]*10 + int(s[i]-'0')
+		case want != s[i]:
+			return time.Time{}, false
+		default:
+			at++
+		}
+	}
+	t := time.Date(n[0], time.Month(n[1]), n[2], n[3], n[4], n[5], n[6]*int(time.Millisecond), time.UTC)
+	// A date that does not exist becomes another one.
+	ok := t.Day() == n[2] && int(t.Month()) == n[1] && t.Hour() == n[3] && t.Minute() == n[4] && t.Second() == n[5]
+	return t, ok
+}
+
+// set takes an instant; the epoch is how a missing date is printed.
+func (m *moment) set(t time.Time) {
+	if t.Unix() > 0 {
+		m.Time = t.UTC()
+	}
 }
 
 // listOf is a list inside a wrapper object: {"software":[…]}. The wrapper may be
@@ -118,6 +183,10 @@ func (l *listOf[T]) UnmarshalJSON(b []byte) error {
 	}
 	if b[0] != '{' {
 		return &FieldError{Want: "an object with a list", Got: shape(b)}
+	}
+	if l.readPlain(b) {
+		l.Present = true
+		return nil
 	}
 	var wrapper map[string]json.RawMessage
 	if err := json.Unmarshal(b, &wrapper); err != nil {

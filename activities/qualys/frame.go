@@ -1,0 +1,130 @@
+package qualys
+
+import (
+	"bufio"
+	"errors"
+	"io"
+)
+
+// framer cuts the elements of a list out of a stream, each as strictly checked as
+// encoding/json checks it, at an eighth of its price: nearly all bytes of a page
+// pass here.
+type framer struct {
+	r   *bufio.Reader
+	buf []byte // of the element, used again for the next
+}
+
+// frameBuffer is the size of the window onto the stream.
+const frameBuffer = 64 << 10
+
+var errNotJSON = errors.New("it is not JSON")
+
+// each gives the elements of the list whose opening bracket was just read. An
+// element is valid until each returns. The stream then stands behind the closing
+// bracket.
+func (f *framer) each(take func([]byte) error) error {
+	c, err := f.next()
+	if err != nil || c == ']' {
+		return err
+	}
+	for {
+		if err := f.r.UnreadByte(); err != nil {
+			return err
+		}
+		if err := f.element(); err != nil {
+			return err
+		}
+		if end, ok := valid(f.buf, 0, 0); !ok || end != len(f.buf) {
+			return errNotJSON
+		}
+		if err := take(f.buf); err != nil {
+			return err
+		}
+		switch c, err = f.next(); {
+		case err != nil:
+			return err
+		case c == ']':
+			return nil
+		case c != ',':
+			return errNotJSON
+		}
+		if _, err = f.next(); err != nil {
+			return err
+		}
+	}
+}
+
+// next reads the next byte that is no space.
+func (f *framer) next() (byte, error) {
+	for {
+		c, err := f.r.ReadByte()
+		if errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
+		if err != nil || c != ' ' && c != '\t' && c != '\n' && c != '\r' {
+			return c, err
+		}
+	}
+}
+
+// element reads up to the end of a value, by its brackets and quotes only.
+func (f *framer) element() error {
+	f.buf = f.buf[:0]
+	var s span
+	for {
+		if _, err := f.r.Peek(1); err != nil {
+			if errors.Is(err, io.EOF) {
+				err = io.ErrUnexpectedEOF
+			}
+			return err
+		}
+		window, err := f.r.Peek(f.r.Buffered())
+		if err != nil {
+			return err
+		}
+		n, done := s.scan(window)
+		f.buf = append(f.buf, window[:n]...)
+		if _, err := f.r.Discard(n); err != nil || done {
+			return err
+		}
+	}
+}
+
+// span is where in a value a stream stands.
+type span struct {
+	depth           int
+	quoted, escaped bool
+}
+
+// scan returns how many bytes of b belong to the value, and whether it ends there.
+func (s *span) scan(b []byte) (n int, done bool) {
+	for i := 0; i < len(b); i++ {
+		c := b[i]
+		switch {
+		case s.escaped:
+			s.escaped = false
+		case s.quoted:
+			if i += ordinary(b[i:]); i == len(b) { // most bytes are those of texts
+				return i, false
+			}
+			s.quoted, s.escaped = b[i] != '"', b[i] == '\\'
+			if !s.quoted && s.depth == 0 {
+				return i + 1, true
+			}
+		case c == '"':
+			s.quoted = true
+		case c == '{' || c == '[':
+			s.depth++
+		case c == '}' || c == ']':
+			if s.depth == 0 {
+				return i, true
+			}
+			if s.depth--; s.depth == 0 {
+				return i + 1, true
+			}
+		case s.depth == 0 && (c == ',' || c == ' ' || c == '\t' || c == '\n' || c == '\r'):
+			return i, true
+		}
+	}
+	return len(b), false
+}
