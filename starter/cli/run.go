@@ -73,7 +73,7 @@ The same with the temporal CLI:
 		},
 	}
 	cmd.Flags().BoolVar(&in.Full, "full", false, "read all assets, not only those changed since the last run")
-	cmd.Flags().IntVar(&in.Sample, "sample", 0, "look at so many assets (1 to 300) and write nothing: `staged list --schedule NAME/sample` shows what would become of them")
+	cmd.Flags().IntVar(&in.Sample, "sample", 0, "look at so many assets (1 to 300) and write nothing: staged list --schedule NAME/sample shows what would become of them")
 	cmd.Flags().StringVar(&since, "since", "", "only assets that changed after an instant (2026-11-01T00:00:00Z); nothing else of the schedule moves")
 	cmd.Flags().BoolVar(&in.Verify, "verify", false, "offer everything to the CMDB again, also what is unchanged")
 	cmd.Flags().StringVar(&in.Revision, "revision", "", "configuration revision (default: the active one)")

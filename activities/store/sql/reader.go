@@ -112,7 +112,7 @@ func (s *Store) Known(ctx context.Context, schedule, target string) (int64, erro
 
 // Classes implements store.Reader.
 func (s *Store) Classes(ctx context.Context, run string) (map[string]int64, error) {
-	return s.counts(ctx, "classes", "SELECT class, COUNT(*) FROM outcomes WHERE run = ? AND outcome IN ('created', 'updated', 'unchanged') GROUP BY class", run)
+	return s.counts(ctx, "classes", "SELECT class, COUNT(*) FROM outcomes WHERE run = ? AND outcome IN ('created', 'updated', 'unchanged') AND class <> '' GROUP BY class", run)
 }
 
 // Reasons implements store.Reader.
