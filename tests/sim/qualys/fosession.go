@@ -147,12 +147,13 @@ func (s *Server) activityLog(w http.ResponseWriter, c *foCall) {
 		limit = n
 	}
 	s.fo.mu.Lock()
-	defer s.fo.mu.Unlock()
+	activities := slices.Clone(s.fo.activities) // written outside of the lock: a client may read slowly
+	s.fo.mu.Unlock()
 	w.Header().Set("Content-Type", "text/csv;charset=UTF-8")
 	_, _ = io.WriteString(w, "----BEGIN_RESPONSE_BODY_CSV\n")
 	out := csv.NewWriter(w)
 	_ = out.Write([]string{"Date", "Action", "Module", "Details", "User Name", "User Role", "User IP"})
-	for _, a := range slices.Backward(s.fo.activities) {
+	for _, a := range slices.Backward(activities) {
 		if name := c.get("username"); name != "" && name != a.user {
 			continue
 		}

@@ -47,7 +47,9 @@ func (s *Server) buildHandler() error {
 	dated := http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		w.Header().Set("Date", s.opt.Now().UTC().Format(http.TimeFormat))
 		if !s.unavailable(w, req) {
-			mux.ServeHTTP(w, req)
+			answer := held{ResponseWriter: w}
+			mux.ServeHTTP(&answer, req)
+			answer.send()
 		}
 	})
 	s.handler = s.recorder.Wrap(Endpoint, plan.Middleware(Endpoint, s.clonedBack(dated)))
