@@ -172,7 +172,7 @@ func (a *approvals) write(ctx workflow.Context) error {
 func (a *approvals) claims(ctx workflow.Context, run *syncRun) error {
 	for {
 		var page contract.PageRef
-		if err := workflow.ExecuteActivity(ledger(ctx, "claim approved records"), approving.ApprovalClaim, contract.ClaimApprovedInput{Plan: run.Plan}).Get(ctx, &page); err != nil {
+		if err := workflow.ExecuteActivity(ledger(ctx, "claim approved records"), approving.ApprovalClaim, contract.ClaimApprovedInput{Plan: run.Plan.OfPage()}).Get(ctx, &page); err != nil {
 			return fmt.Errorf("claim approved records: %w", err)
 		}
 		if page.Count == 0 {
@@ -181,7 +181,7 @@ func (a *approvals) claims(ctx workflow.Context, run *syncRun) error {
 		var res contract.WritePageResult
 		err := run.patient(ctx, contract.ServiceNowQueue(run.Plan.Target), &res, func() workflow.Future {
 			return workflow.ExecuteActivity(write(ctx, run.Plan.Target, fmt.Sprintf("write %d approved records", page.ToWrite)),
-				writer.ServiceNowWriteApproved, contract.WritePageInput{Plan: run.Plan, Page: page.Page})
+				writer.ServiceNowWriteApproved, contract.WritePageInput{Plan: run.Plan.OfPage(), Page: page.Page})
 		})
 		if err != nil {
 			return fmt.Errorf("write approved records: %w", err)

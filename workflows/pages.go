@@ -95,7 +95,7 @@ func (r *syncRun) fetchPage(ctx workflow.Context, cursor int64) *fetching {
 func (f *fetching) start(ctx workflow.Context) {
 	r := f.run
 	f.future = workflow.ExecuteActivity(fetch(ctx, r.Plan.Source, fmt.Sprintf("page after asset %d", f.cursor)),
-		inventory.QualysFetchPage, contract.FetchPageInput{Plan: r.Plan, Cursor: f.cursor, Spent: r.QualysCalls})
+		inventory.QualysFetchPage, contract.FetchPageInput{Plan: r.Plan.OfPage(), Cursor: f.cursor, Spent: r.QualysCalls})
 }
 
 // get waits for the page.
@@ -136,7 +136,7 @@ func (r *syncRun) writePage(ctx workflow.Context, page contract.PageRef) error {
 	}
 	var res contract.WritePageResult
 	err := r.patient(ctx, contract.ServiceNowQueue(r.Plan.Target), &res, func() workflow.Future {
-		in := contract.WritePageInput{Plan: r.Plan, Page: page.Page}
+		in := contract.WritePageInput{Plan: r.Plan.OfPage(), Page: page.Page}
 		if r.Plan.Approval {
 			return workflow.ExecuteActivity(write(ctx, r.Plan.Target, fmt.Sprintf("plan %d records", page.ToWrite)), writer.ServiceNowPlanPage, in)
 		}
@@ -156,7 +156,7 @@ func (r *syncRun) retryFailed(ctx workflow.Context) error {
 	for left := r.Plan.Retries; left > 0; {
 		var page contract.PageRef
 		if err := workflow.ExecuteActivity(ledger(ctx, "claim failed records"), ledgers.LedgerClaimFailed,
-			contract.ClaimFailedInput{Plan: r.Plan}).Get(ctx, &page); err != nil {
+			contract.ClaimFailedInput{Plan: r.Plan.OfPage()}).Get(ctx, &page); err != nil {
 			return fmt.Errorf("claim failed records: %w", err)
 		}
 		if page.Count == 0 {

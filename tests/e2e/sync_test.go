@@ -254,7 +254,7 @@ func TestWhatIsWrongWithAConfigurationIsOneLineWithTheRemedyAndNothingStarts(t *
 		"wrong password":             {"${env:QBRIDGE_SECRET_QUALYS_PASSWORD}", "${env:QBRIDGE_SECRET_WRONG}", "check the user name and password"},
 		"wrong ServiceNow password":  {"${env:QBRIDGE_SECRET_SN_PASSWORD}", "${env:QBRIDGE_SECRET_WRONG}", "check the credentials"},
 		"unreachable host":           {"${env:QBRIDGE_QUALYS_GATEWAY_URL}", fmt.Sprintf("http://127.0.0.1:%d", port), "check the address"},
-		"unknown discovery source":   {"SG-Qualys", "SG-Nonsense", "add it to sys_choice"},
+		"unknown discovery source":   {"SG-Qualys", "SG-Nonsense", "add this record to sys_choice"},
 		"a variable that is not set": {"${env:QBRIDGE_SERVICENOW_URL}", "${env:QBRIDGE_NOT_SET}", "QBRIDGE_NOT_SET"},
 		"an unknown key":             {"manual: true", "manuel: true", `did you mean "manual"`},
 		"a literal secret":           {"${env:QBRIDGE_SECRET_SN_PASSWORD}", "hunter2", "is a literal"},

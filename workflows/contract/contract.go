@@ -109,6 +109,13 @@ type RunPlan struct {
 	Forecast *budget.Forecast `json:"forecast,omitempty"`
 }
 
+// OfPage is the plan without what the activities of a page have no use for: each of
+// them brings it into the history again.
+func (p RunPlan) OfPage() RunPlan {
+	p.Forecast, p.Total = nil, 0
+	return p
+}
+
 // RunResult is the result of a run and the document behind `run show -o json`.
 type RunResult struct {
 	Run     string `json:"run"`
