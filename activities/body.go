@@ -84,3 +84,24 @@ func (b *Bodies) Decode(data []byte) (*Body, error) {
 	}
 	return &body, nil
 }
+
+// Pack returns a value as it is stored.
+func (b *Bodies) Pack(v any) ([]byte, error) {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return nil, fmt.Errorf("activities: pack: %w", err)
+	}
+	return b.enc.EncodeAll(raw, nil), nil
+}
+
+// Unpack reads what Pack made.
+func (b *Bodies) Unpack(data []byte, into any) error {
+	raw, err := b.dec.DecodeAll(data, nil)
+	if err == nil {
+		err = json.Unmarshal(raw, into)
+	}
+	if err != nil {
+		return fmt.Errorf("activities: unpack: %w", err)
+	}
+	return nil
+}

@@ -86,7 +86,7 @@ func qualysFailure(e *qualys.Error) failure {
 		return failure{kind: contract.ErrInvalidRequest}
 	case qualys.KindCursorStuck:
 		return failure{kind: contract.ErrCursorStuck}
-	default:
+	default: // unavailable, or the outcome of a write is unknown: the next attempt looks before it writes
 		return failure{kind: contract.ErrUnavailable, after: e.RetryAfter}
 	}
 }

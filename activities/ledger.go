@@ -55,19 +55,25 @@ func (l *Ledger) LedgerOpenRun(ctx context.Context, in contract.OpenRunInput) (c
 	if in.Sample < 0 || in.Sample > maxSample {
 		return contract.RunPlan{}, temporalError(&UserError{Message: fmt.Sprintf("a sample of %d is out of range: use 1 to %d", in.Sample, maxSample)})
 	}
+	if want := contract.WorkflowOf(kindOf(setup)); want != cmp.Or(in.Workflow, contract.SyncInventory) {
+		return contract.RunPlan{}, temporalError(&UserError{Message: fmt.Sprintf("schedule %s is of kind %s: start the workflow %s with id %s", in.Schedule, cmp.Or(setup.Schedule.Kind, config.KindInventory), want, contract.RunWorkflowID(want, in.Schedule))})
+	}
+	if setup.Schedule.ToQualys() && (in.Sample > 0 || !in.Since.IsZero()) {
+		return contract.RunPlan{}, temporalError(&UserError{Message: "a run to Qualys takes no sample and no since: with approval: manual it shows what it would do"})
+	}
 	scope := in.Schedule
 	if in.Sample > 0 {
 		scope = contract.TrialOf(in.Schedule)
 	}
 	open := store.OpenRun{
-		Aside: in.Sample > 0 || !in.Since.IsZero(), Sample: in.Sample > 0, Since: in.Since,
+		Aside: in.Sample > 0 || !in.Since.IsZero() || setup.Schedule.ToQualys(), Sample: in.Sample > 0, Since: in.Since,
 		ID: in.Run, WorkflowID: in.WorkflowID,
 		Schedule: scope, Source: setup.Schedule.Source, Target: setup.Schedule.Target, Direction: setup.Schedule.Direction,
 		Revision: setup.Revision, Full: in.Full || in.Verify || setup.Schedule.Mode == config.ModeFull, Verify: in.Verify, RulesDigest: setup.RulesDigest,
 		Overlap: time.Duration(setup.Properties.Overlap), ResumeWithin: time.Duration(setup.Properties.ResumeWithin),
 	}
 	plan := contract.RunPlan{
-		Run: in.Run, Schedule: scope, Source: open.Source, Target: open.Target, Revision: setup.Revision,
+		Kind: kindOf(setup), Run: in.Run, Schedule: scope, Source: open.Source, Target: open.Target, Revision: setup.Revision,
 		StartedAt: l.Now().UTC(), FailureRatio: setup.Properties.FailureRatio, Approval: in.Sample > 0 || setup.Schedule.Approval == config.ApprovalManual,
 	}
 	if plan.Attributes, err = l.Temporal.HasAttributes(ctx); err != nil {
@@ -115,6 +121,14 @@ func (l *Ledger) LedgerOpenRun(ctx context.Context, in contract.OpenRunInput) (c
 	}
 	plan.Linked = len(links) > 0
 	return plan, nil
+}
+
+// kindOf returns the kind of a schedule to Qualys, "" for others.
+func kindOf(setup *Setup) string {
+	if setup.Schedule.ToQualys() {
+		return setup.Schedule.Kind
+	}
+	return ""
 }
 
 // untested reports whether the run is the first of its revision, or follows one
@@ -207,6 +221,9 @@ func (l *Ledger) LedgerPeek(ctx context.Context, in contract.ForecastInput) (con
 		return contract.RunPlan{}, temporalError(err)
 	}
 	s := setup.Schedule
+	if s.ToQualys() {
+		return contract.RunPlan{}, temporalError(&UserError{Message: fmt.Sprintf("schedule %s goes to Qualys: its runs plan before they write; see `qbridge export plan %s`", s.Name, s.Name)})
+	}
 	opened, err := l.Store.Peek(ctx, store.OpenRun{
 		Schedule: s.Name, Source: s.Source, Target: s.Target, Direction: s.Direction, Revision: setup.Revision, RulesDigest: setup.RulesDigest,
 		Full: in.Full || s.Mode == config.ModeFull, Overlap: time.Duration(setup.Properties.Overlap), ResumeWithin: time.Duration(setup.Properties.ResumeWithin),

@@ -113,6 +113,9 @@ func (s *Settings) Of(ctx context.Context, revision, schedule string) (*Setup, e
 	if err != nil {
 		return nil, &UserError{Message: fmt.Sprintf("blackout of schedule %s: %v", schedule, err)}
 	}
+	if sched.ToQualys() {
+		return &Setup{Revision: id, Schedule: sched, Properties: c.config.Properties, Budget: rules}, nil
+	}
 	return &Setup{
 		Budget: rules, Since: since, Filter: filter, Push: apiOf(c.config, sched.Source) == config.APICSAM,
 		Revision: id, Schedule: sched, Properties: c.config.Properties,
@@ -220,7 +223,7 @@ func rulesDigest(c *compiled, s config.Schedule) string {
 func budgetOf(cfg *config.Config, s *config.Schedule) (budget.Rules, error) {
 	var r budget.Rules
 	for _, q := range cfg.Qualys {
-		if q.Name == s.Source {
+		if name := lo.Ternary(s.ToQualys(), s.Target, s.Source); q.Name == name {
 			r.Ceiling = int64(q.Budget.Ceiling)
 		}
 	}

@@ -29,11 +29,15 @@ type Vendors interface {
 type SourceNeeds struct {
 	Survey bool // look at what the configuration does not use, too
 	Tags   bool // a schedule writes them
+	Add    bool // a schedule adds addresses
 }
 
 // SourceNeedsOf returns what a configuration needs of one of its subscriptions.
 func SourceNeedsOf(cfg *config.Config, source string) SourceNeeds {
-	return SourceNeeds{Tags: slices.ContainsFunc(cfg.Schedules, func(s config.Schedule) bool { return s.Source == source && s.Sections["tags"] })}
+	return SourceNeeds{
+		Tags: slices.ContainsFunc(cfg.Schedules, func(s config.Schedule) bool { return s.Source == source && s.Sections["tags"] }),
+		Add:  slices.ContainsFunc(cfg.Schedules, func(s config.Schedule) bool { return s.ToQualys() && s.Target == source && s.Kind == config.KindExport }),
+	}
 }
 
 // Needs are what a configuration needs of an instance.
@@ -61,13 +65,13 @@ func NeedsOf(cfg *config.Config, target string) Needs {
 	sections := m.Sections()
 	n.Cloud = slices.ContainsFunc(cfg.Schedules, func(s config.Schedule) bool {
 		on, set := s.Sections["cloud"]
-		return s.Target == target && (set && on || !set && sections["cloud"])
+		return !s.ToQualys() && s.Target == target && (set && on || !set && sections["cloud"])
 	})
 	names := tablesOf(cfg, target)
 	for _, t := range m.OwnTables() {
 		for _, s := range cfg.Schedules {
 			on, set := s.Sections[t.Section]
-			if name := orElse(names[t.Name], t.Name); s.Target == target && (set && on || !set && sections[t.Section]) && !slices.Contains(n.Tables, name) {
+			if name := orElse(names[t.Name], t.Name); !s.ToQualys() && s.Target == target && (set && on || !set && sections[t.Section]) && !slices.Contains(n.Tables, name) {
 				n.Tables = append(n.Tables, name)
 			}
 		}
@@ -79,7 +83,7 @@ func NeedsOf(cfg *config.Config, target string) Needs {
 func apisOf(cfg *config.Config, target string) []string {
 	var out []string
 	for _, s := range cfg.Schedules {
-		if api := apiOf(cfg, s.Source); s.Target == target && !slices.Contains(out, api) {
+		if api := apiOf(cfg, s.Source); !s.ToQualys() && s.Target == target && !slices.Contains(out, api) {
 			out = append(out, api)
 		}
 	}
@@ -121,6 +125,11 @@ type Source struct {
 	Probe *qualys.Probe
 	// Tags is the tree of tags; nil where the login cannot read it.
 	Tags *TagTree
+	// Addresses is the API for addresses; nil where the login cannot use it.
+	Addresses *qualys.FOClient
+	// Adding serialises what is added to the subscription. All revisions of a
+	// connection have the same one.
+	Adding *Lock
 }
 
 // Target is one ServiceNow connection.

@@ -11,4 +11,6 @@ var (
 	configs   *activities.Config
 	approving *activities.Approvals
 	notifying *activities.Notify
+	exporting *activities.Export
+	reading   *activities.CIs
 )

@@ -149,7 +149,7 @@ func (a *approvals) write(ctx workflow.Context) error {
 	}
 	workErr := a.claims(ctx, run)
 	a.failed = workErr != nil
-	in := contract.CloseRunInput{Plan: run.Plan, Status: "completed", Calls: map[string]int64{"servicenow": run.ServiceNowCalls}, Events: int64(info.GetCurrentHistoryLength())}
+	in := contract.CloseRunInput{Plan: run.Plan, Status: "completed", Calls: run.calls(), Events: int64(info.GetCurrentHistoryLength())}
 	if workErr != nil {
 		in.Status, in.Error = "failed", rootMessage(workErr)
 		// What was claimed is approved still; the next decision, or tomorrow's look,
@@ -178,21 +178,29 @@ func (a *approvals) claims(ctx workflow.Context, run *syncRun) error {
 		if page.Count == 0 {
 			return nil
 		}
-		var res contract.WritePageResult
-		err := run.patient(ctx, contract.ServiceNowQueue(run.Plan.Target), &res, func() workflow.Future {
-			return workflow.ExecuteActivity(write(ctx, run.Plan.Target, fmt.Sprintf("write %d approved records", page.ToWrite)),
-				writer.ServiceNowWriteApproved, contract.WritePageInput{Plan: run.Plan.OfPage(), Page: page.Page})
-		})
-		if err != nil {
+		if err := run.writeApproved(ctx, page); err != nil {
 			return fmt.Errorf("write approved records: %w", err)
 		}
-		run.ServiceNowCalls += res.Calls
-		run.Counters.Add(res.Counters)
 		if workflow.GetInfo(ctx).GetContinueAsNewSuggested() {
 			a.Work = true
 			return nil
 		}
 	}
+}
+
+// writeApproved writes a page of approved records to where its schedule goes.
+func (r *syncRun) writeApproved(ctx workflow.Context, page contract.PageRef) error {
+	if r.Plan.Kind != "" {
+		return r.writeOut(ctx, page.Page)
+	}
+	var res contract.WritePageResult
+	err := r.patient(ctx, contract.ServiceNowQueue(r.Plan.Target), &res, func() workflow.Future {
+		return workflow.ExecuteActivity(write(ctx, r.Plan.Target, fmt.Sprintf("write %d approved records", page.ToWrite)),
+			writer.ServiceNowWriteApproved, contract.WritePageInput{Plan: r.Plan.OfPage(), Page: page.Page})
+	})
+	r.ServiceNowCalls += res.Calls
+	r.Counters.Add(res.Counters)
+	return err
 }
 
 // look counts what waits, ends the wait of what has waited too long, and shows it.

@@ -21,6 +21,7 @@ func Register(r Registry) {
 		contract.Forecast:      Forecast,
 		contract.PinRun:        PinRun,
 		contract.Adopt:         Adopt,
+		contract.ExportAssets:  ExportAssets,
 	} {
 		r.RegisterWorkflowWithOptions(w, workflow.RegisterOptions{Name: name})
 	}

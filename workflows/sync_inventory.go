@@ -29,11 +29,17 @@ const (
 // skipped.
 func SyncInventory(ctx workflow.Context, in contract.RunInput) (contract.RunResult, error) {
 	r := &syncRun{RunInput: in, stage: stageOpening}
+	return r.run(ctx, r.work)
+}
+
+// run answers the status query and does the work of the run between its opening
+// and closing.
+func (r *syncRun) run(ctx workflow.Context, work func(workflow.Context) error) (contract.RunResult, error) {
 	if err := workflow.SetQueryHandlerWithOptions(ctx, contract.QueryStatus, r.status,
 		workflow.QueryHandlerOptions{Description: "stage and counters of the run"}); err != nil {
 		return contract.RunResult{}, err
 	}
-	return r.execute(ctx)
+	return r.execute(ctx, work)
 }
 
 // syncRun is one run. The embedded input is what continue-as-new carries.
@@ -44,7 +50,7 @@ type syncRun struct {
 	waiting string
 }
 
-func (r *syncRun) execute(ctx workflow.Context) (contract.RunResult, error) {
+func (r *syncRun) execute(ctx workflow.Context, work func(workflow.Context) error) (contract.RunResult, error) {
 	if r.Continued != nil {
 		r.RunProgress = *r.Continued
 	} else if err := r.open(ctx); err != nil {
@@ -53,7 +59,7 @@ func (r *syncRun) execute(ctx workflow.Context) (contract.RunResult, error) {
 	if r.Plan.SkippedFor != "" {
 		return r.skipped(ctx), nil
 	}
-	err := r.work(ctx)
+	err := work(ctx)
 	if workflow.IsContinueAsNewError(err) {
 		return contract.RunResult{}, err
 	}
@@ -93,6 +99,7 @@ func (r *syncRun) open(ctx workflow.Context) error {
 		Verify:     r.Verify,
 		Sample:     r.Sample,
 		Since:      r.Since,
+		Workflow:   ofKind(info.WorkflowType.Name),
 	}).Get(ctx, &r.Plan)
 	if err != nil {
 		return fmt.Errorf("open run of %s: %w", r.Schedule, err)
@@ -100,8 +107,16 @@ func (r *syncRun) open(ctx workflow.Context) error {
 	r.Cursor = r.Plan.Cursor
 	r.tag(ctx,
 		attrSchedule.ValueSet(r.Plan.Schedule), attrSource.ValueSet(r.Plan.Source),
-		attrDirection.ValueSet(contract.SyncInventory), attrMode.ValueSet(r.Plan.Mode), attrStage.ValueSet(r.stage))
+		attrDirection.ValueSet(info.WorkflowType.Name), attrMode.ValueSet(r.Plan.Mode), attrStage.ValueSet(r.stage))
 	return nil
+}
+
+// ofKind returns the type of a workflow that is not the usual one.
+func ofKind(workflowType string) string {
+	if workflowType == contract.SyncInventory {
+		return ""
+	}
+	return workflowType
 }
 
 // checkLinks reads a sample of linked CIs back; any missing one means that the
@@ -211,7 +226,7 @@ func (r *syncRun) enter(ctx workflow.Context, stage string) {
 // show renders the run for the Temporal UI.
 func (r *syncRun) show(ctx workflow.Context) {
 	var b strings.Builder // Sprintf, because the determinism check cannot see through Fprintf
-	b.WriteString(fmt.Sprintf("**%s** · %s · %d of %s assets · %d pages\n\n", r.stage, r.Plan.Mode, r.Counters.Fetched, orUnknown(r.Plan.Total), r.Pages))
+	b.WriteString(fmt.Sprintf("**%s** · %s · %d of %s %s · %d pages\n\n", r.stage, r.Plan.Mode, r.Counters.Fetched, orUnknown(r.Plan.Total), r.records(), r.Pages))
 	if elapsed := workflow.Now(ctx).Sub(r.Plan.StartedAt); elapsed > time.Second && r.Counters.Fetched > 0 && !r.Plan.StartedAt.IsZero() {
 		rate := float64(r.Counters.Fetched) / elapsed.Seconds()
 		b.WriteString(fmt.Sprintf("%.0f assets/s", rate))
@@ -229,6 +244,14 @@ func (r *syncRun) show(ctx workflow.Context) {
 	}
 	b.WriteString(fmt.Sprintf("\n`qbridge run show %s`\n", r.Plan.Run))
 	workflow.SetCurrentDetails(ctx, b.String())
+}
+
+// records says what the run counts.
+func (r *syncRun) records() string {
+	if r.Plan.Kind != "" {
+		return "records"
+	}
+	return "assets"
 }
 
 func orUnknown(n int64) string {

@@ -293,8 +293,9 @@ func Scopes(list []IPRange) ([]export.Scope, error) {
 func AddIPsOf(call export.IPCall, r export.Registration) AddIPs {
 	out := AddIPs{
 		Network: call.Network, VM: r.VM, PC: r.PC, SCA: r.SCA, CertView: r.CertView, Tracking: r.Tracking,
-		Owner: r.Owner, Comment: r.Comment, UserFields: r.UserFields, AssetGroup: r.AssetGroup,
+		Owner: r.Owner, Comment: r.Comment, AssetGroup: r.AssetGroup,
 	}
+	copy(out.UserFields[:], r.UserFields)
 	for _, x := range call.Ranges {
 		out.Ranges = append(out.Ranges, x.String())
 	}

@@ -30,6 +30,16 @@ type Condition struct {
 	values []string
 	parts  []Condition
 	or     bool
+	raw    string
+}
+
+// Encoded is a query that a person wrote, as ServiceNow copies it; its values are
+// sent as they are. It sets no order and joins no queries with ^NQ.
+func Encoded(query string) Condition {
+	if query == "" {
+		return Condition{}
+	}
+	return Condition{op: "encoded", raw: query}
 }
 
 // Eq compares with one value; databases usually ignore case.
@@ -119,6 +129,12 @@ func (q Condition) encode(op string) (string, error) {
 
 // single encodes a condition that holds no And.
 func (q Condition) single(op string) (string, error) {
+	if q.raw != "" {
+		if strings.Contains(q.raw, "ORDERBY") || strings.Contains(q.raw, "^NQ") || strings.ContainsFunc(q.raw, unicode.IsControl) {
+			return "", invalid(op, "the query sets an order, joins queries or has a line break")
+		}
+		return strings.Trim(q.raw, "^"), nil
+	}
 	if q.or {
 		out := make([]string, len(q.parts))
 		for i, p := range q.parts {
@@ -198,7 +214,7 @@ func (q Condition) split() []Condition {
 
 // weight is the length of a condition in a URL.
 func (q Condition) weight() int {
-	n := len(q.column) + len(q.op) + len("%5E")
+	n := len(q.column) + len(q.op) + len("%5E") + len(url.QueryEscape(q.raw))
 	for _, v := range q.values {
 		n += len(url.QueryEscape(v)) + len("%2C")
 	}

@@ -57,6 +57,7 @@ type Store interface {
 	Links
 	References
 	Pollers
+	Materials
 	Reader
 	// Ping reports whether the store answers.
 	Ping(ctx context.Context) error
@@ -420,6 +421,16 @@ type Pollers interface {
 	ReleasePoller(ctx context.Context, queue, owner string) error
 	// Polled reports whether some process polls the queue now.
 	Polled(ctx context.Context, queue string) (bool, error)
+}
+
+// Materials keep what a run reads from one system until it plans with the other.
+// They go when the run closes.
+type Materials interface {
+	// PutMaterial stores a part of a run. Part 0 begins anew: what an attempt before
+	// it left is forgotten. ErrStaleEpoch.
+	PutMaterial(ctx context.Context, run string, epoch, part int64, body []byte) error
+	// Material gives the parts of a run in their order.
+	Material(ctx context.Context, run string, each func(body []byte) error) error
 }
 
 // RunFilter selects runs; zero fields do not filter. Newest first.

@@ -9,6 +9,7 @@ package config
 import (
 	"github.com/qbridge/qbridge/domain/approval"
 	"github.com/qbridge/qbridge/domain/classify"
+	"github.com/qbridge/qbridge/domain/export"
 	"github.com/qbridge/qbridge/domain/mapping"
 )
 
@@ -138,6 +139,7 @@ type Secret string
 // Direction of a schedule.
 const (
 	DirectionToServiceNow = "qualys-to-servicenow"
+	DirectionToQualys     = "servicenow-to-qualys"
 )
 
 // Kinds of schedules.
@@ -146,6 +148,8 @@ const (
 	// KindSoftwareCatalogue writes the packages that assets have installed and
 	// nothing of the assets, so that assets can be paused meanwhile.
 	KindSoftwareCatalogue = "software-catalogue"
+	// KindExport adds the addresses of CIs that a subscription lacks.
+	KindExport = "export"
 )
 
 // Values of Schedule.Approval, Overlap, Mode, Operation and Existing.
@@ -170,8 +174,8 @@ const (
 // Schedule is one recurring or manual sync.
 type Schedule struct {
 	Name      string   `yaml:"name" json:"name"`
-	Kind      string   `yaml:"kind,omitzero" json:"kind,omitempty"` // inventory (default) | software-catalogue
-	Direction string   `yaml:"direction" json:"direction"`
+	Kind      string   `yaml:"kind,omitzero" json:"kind,omitempty"` // inventory (default) | software-catalogue; to Qualys: export
+	Direction string   `yaml:"direction" json:"direction"`          // qualys-to-servicenow (default) | servicenow-to-qualys
 	Source    string   `yaml:"source" json:"source"`
 	Target    string   `yaml:"target" json:"target"`
 	Every     Duration `yaml:"every,omitzero" json:"every,omitzero"`
@@ -209,6 +213,19 @@ type Schedule struct {
 	Operation        string   `yaml:"operation,omitzero" json:"operation,omitempty"`
 	Existing         string   `yaml:"existing,omitzero" json:"existing,omitempty"`
 	Fallback         Fallback `yaml:"fallback,omitzero" json:"fallback,omitzero"`
+	// Select names the CIs of a schedule to Qualys, and Addresses says how their
+	// addresses are added.
+	Select    []Select           `yaml:"select,omitzero" json:"select,omitempty"`
+	Addresses *export.IPSettings `yaml:"addresses,omitzero" json:"addresses,omitempty"`
+}
+
+// ToQualys says whether the schedule goes from the CMDB to Qualys.
+func (s *Schedule) ToQualys() bool { return s.Direction == DirectionToQualys }
+
+// Select names CIs by their table and an encoded query.
+type Select struct {
+	Table string `yaml:"table" json:"table"`                    // with the tables below it
+	Query string `yaml:"query,omitzero" json:"query,omitempty"` // without order
 }
 
 // Fallback says what becomes of assets that no rule knows.

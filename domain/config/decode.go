@@ -116,6 +116,10 @@ func (c *Config) fill() {
 	for i := range c.Schedules {
 		s := &c.Schedules[i]
 		def(&s.Direction, DirectionToServiceNow)
+		if s.ToQualys() {
+			def(&s.Approval, ApprovalManual) // what is added to a subscription cannot be removed again
+			continue
+		}
 		def(&s.Approval, ApprovalAuto)
 		def(&s.Operation, OperationCreateAndUpdate)
 		def(&s.Existing, ExistingMetadataOnly)

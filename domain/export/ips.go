@@ -103,6 +103,14 @@ const (
 	ReasonAdd        Reason = "added"
 )
 
+// Reasons returns all reasons, in the order in which they are looked for.
+func Reasons() []Reason {
+	return []Reason{
+		ReasonEcho, ReasonClient, ReasonInvalid, ReasonUnusable, ReasonIPv6, ReasonDHCP, ReasonNoNetwork, ReasonOwnExclude, ReasonExcluded,
+		ReasonDuplicate, ReasonConflict, ReasonKnown, ReasonCeiling, ReasonAdd,
+	}
+}
+
 // Verdict is what became of one address of a CI.
 type Verdict struct {
 	CI      string `json:"ci"` // sys_id

@@ -222,7 +222,7 @@ func TestAPlanIsRefusedWhereItCouldNotBeRight(t *testing.T) {
 	}{
 		"no module":              {func(s *export.IPSettings) { s.Registration.VM = false }, "at least one of vm"},
 		"an unknown tracking":    {func(s *export.IPSettings) { s.Registration.Tracking = "AGENT" }, `"AGENT"`},
-		"a long user field":      {func(s *export.IPSettings) { s.Registration.UserFields[1] = strings.Repeat("é", 129) }, "user field 2 has 129"},
+		"a long user field":      {func(s *export.IPSettings) { s.Registration.UserFields = []string{"", strings.Repeat("é", 129)} }, "user field 2 has 129"},
 		"a long comment":         {func(s *export.IPSettings) { s.Registration.Comment = strings.Repeat("x", 4001) }, "4001"},
 		"an owner that is bytes": {func(s *export.IPSettings) { s.Registration.Owner = "\xff" }, "UTF-8"},
 		"an odd exclusion":       {func(s *export.IPSettings) { s.Exclude = []string{"server room"} }, `"server room"`},

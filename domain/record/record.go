@@ -20,6 +20,8 @@ const (
 	// KindCatalogue is what an asset brings to the catalogue of software: packages
 	// that many assets share, without its CI.
 	KindCatalogue Kind = "catalogue"
+	// KindAddresses is a plan of addresses to add to a subscription.
+	KindAddresses Kind = "addresses"
 )
 
 // Parts is everything that belongs to one record.

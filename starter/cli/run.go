@@ -30,10 +30,12 @@ func (a *app) runStart() *cobra.Command {
 		Use:   "start SCHEDULE",
 		Short: "Start a run of a schedule now",
 		Long: `start starts a run of a schedule. A run that meets a living one of the same
-schedule completes as skipped.
+schedule completes as skipped. A schedule from ServiceNow to Qualys plans first,
+and with approval: manual (its default) writes nothing before staged approve.
 
 The same with the temporal CLI:
-  temporal workflow start --type SyncInventory --task-queue qbridge --workflow-id sync/SCHEDULE --input '{"schedule":"SCHEDULE"}'`,
+  temporal workflow start --type SyncInventory --task-queue qbridge --workflow-id sync/SCHEDULE --input '{"schedule":"SCHEDULE"}'
+or, for kind: export, --type ExportAssets --workflow-id export/SCHEDULE.`,
 		Args: one("qbridge run start servers"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
@@ -56,10 +58,11 @@ The same with the temporal CLI:
 			if err := a.polled(ctx, c); err != nil {
 				return err
 			}
-			if err := a.known(ctx, in.Schedule); err != nil {
+			kind, err := a.known(ctx, in.Schedule)
+			if err != nil {
 				return err
 			}
-			run, err := Start(ctx, c, in)
+			run, err := Start(ctx, c, kind, in)
 			if err != nil {
 				return err
 			}
@@ -81,13 +84,15 @@ The same with the temporal CLI:
 	return cmd
 }
 
-// Start starts a run of a schedule. A running one is an error that names it.
-func Start(ctx context.Context, c client.Client, in contract.RunInput) (client.WorkflowRun, error) {
-	id := contract.SyncWorkflowID(in.Schedule)
+// Start starts a run of a schedule. Its kind is that of one to Qualys, "" for others.
+// A running one is an error that names it.
+func Start(ctx context.Context, c client.Client, kind string, in contract.RunInput) (client.WorkflowRun, error) {
+	name := contract.WorkflowOf(kind)
+	id := contract.RunWorkflowID(name, in.Schedule)
 	run, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID: id, TaskQueue: contract.QueueMain, WorkflowExecutionErrorWhenAlreadyStarted: true,
-		StaticSummary: "Qualys → ServiceNow, schedule " + in.Schedule,
-	}, contract.SyncInventory, in)
+		StaticSummary: contract.Summary(kind, in.Schedule),
+	}, name, in)
 	var started *serviceerror.WorkflowExecutionAlreadyStarted
 	if errors.As(err, &started) {
 		return nil, &ExitError{Code: ExitFailed, Err: fmt.Errorf("a run of %s is running already: qbridge run watch %s", in.Schedule, in.Schedule)}
@@ -123,10 +128,15 @@ func (a *app) runWatch() *cobra.Command {
 // manual run of a schedule while it lives, else the newest run of the schedule
 // (Temporal's schedules give their runs ids of their own), else the run.
 func (a *app) target(ctx context.Context, c client.Client, arg string) (workflow, run string, err error) {
-	manual := contract.SyncWorkflowID(arg)
-	first, status := describe(ctx, c, manual)
-	if status == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
-		return manual, first, nil
+	manual, first := "", ""
+	for _, id := range contract.RunWorkflowIDs(arg) {
+		run, status := describe(ctx, c, id)
+		if status == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
+			return id, run, nil
+		}
+		if run != "" && first == "" {
+			manual, first = id, run
+		}
 	}
 	q := url.Values{"limit": {"1"}}
 	if arg != "latest" {

@@ -63,9 +63,14 @@ func Desired(s *config.Schedule) (o client.ScheduleOptions, ok bool, err error) 
 	if err != nil {
 		return o, false, fmt.Errorf("schedule %s: %w", s.Name, err)
 	}
+	kind := ""
+	if s.ToQualys() {
+		kind = s.Kind
+	}
+	name := contract.WorkflowOf(kind)
 	action := &client.ScheduleWorkflowAction{
-		ID: contract.SyncWorkflowID(s.Name), Workflow: contract.SyncInventory, TaskQueue: contract.QueueMain,
-		Args: []any{contract.RunInput{Schedule: s.Name}}, StaticSummary: "Qualys → ServiceNow, schedule " + s.Name,
+		ID: contract.RunWorkflowID(name, s.Name), Workflow: name, TaskQueue: contract.QueueMain,
+		Args: []any{contract.RunInput{Schedule: s.Name}}, StaticSummary: contract.Summary(kind, s.Name),
 	}
 	o = client.ScheduleOptions{
 		ID: ID(s.Name), Spec: spec, Action: action,

@@ -63,6 +63,8 @@ type app struct {
 
 // actors are the activity structs, made once.
 type actors struct {
+	cis       *activities.CIs
+	export    *activities.Export
 	inventory *activities.Inventory
 	write     *activities.Write
 	ledger    *activities.Ledger
@@ -101,6 +103,8 @@ func newApp(ctx context.Context, cfg config.Config, log zerolog.Logger) (_ *app,
 	}
 	server := &activities.TemporalServer{Client: a.temporal, Namespace: orDefault(opts.Namespace, "default")}
 	a.acts = &actors{
+		cis:       &activities.CIs{Store: a.store, Settings: settings, Vendors: vendors, Bodies: bodies},
+		export:    &activities.Export{Store: a.store, Settings: settings, Vendors: vendors, Bodies: bodies, Now: time.Now},
 		inventory: &activities.Inventory{Store: a.store, Settings: settings, Vendors: vendors, Bodies: bodies, Now: time.Now},
 		write:     &activities.Write{Store: a.store, Settings: settings, Vendors: vendors, Bodies: bodies, Now: time.Now},
 		ledger:    &activities.Ledger{Store: a.store, Settings: settings, Temporal: server, Now: time.Now},

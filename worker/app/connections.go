@@ -132,12 +132,14 @@ func (c *connections) start(queue string) error {
 		WorkerStopTimeout:                  stopTimeout,
 		BackgroundActivityContext:          c.background,
 	}
-	var acts any = c.acts.inventory
+	acts := []any{c.acts.inventory, c.acts.export}
 	if system == "servicenow" {
-		acts, opts.MaxConcurrentActivityExecutionSize = c.acts.write, serviceNowActivities
+		acts, opts.MaxConcurrentActivityExecutionSize = []any{c.acts.write, c.acts.cis}, serviceNowActivities
 	}
 	w := worker.New(c.temporal, queue, opts)
-	w.RegisterActivity(acts)
+	for _, s := range acts {
+		w.RegisterActivity(s)
+	}
 	if err := w.Start(); err != nil {
 		return err
 	}

@@ -45,14 +45,15 @@ type vendors struct {
 	mu      sync.Mutex
 	sources map[string]*activities.Source
 	targets map[string]*activities.Target
-	shared  map[string]*activities.Lock // by connection
+	shared  map[string]*activities.Lock // by instance
+	adding  map[string]*activities.Lock // by subscription
 	lengths map[string]*activities.Lengths
 }
 
 var _ activities.Vendors = (*vendors)(nil)
 
 func newVendors(cfg config.Config, settings *activities.Settings, m *telemetry.Metrics, log zerolog.Logger) *vendors {
-	return &vendors{cfg: cfg, settings: settings, metrics: m, log: log, sources: map[string]*activities.Source{}, targets: map[string]*activities.Target{}, shared: map[string]*activities.Lock{}, lengths: map[string]*activities.Lengths{}}
+	return &vendors{cfg: cfg, settings: settings, metrics: m, log: log, sources: map[string]*activities.Source{}, targets: map[string]*activities.Target{}, shared: map[string]*activities.Lock{}, adding: map[string]*activities.Lock{}, lengths: map[string]*activities.Lengths{}}
 }
 
 // Qualys implements activities.Vendors.
@@ -121,7 +122,10 @@ func (v *vendors) source(q domainconfig.Qualys) (*activities.Source, error) {
 	if err != nil {
 		return nil, &activities.UserError{Message: err.Error()}
 	}
-	src := &activities.Source{Name: q.Name, Client: client}
+	if v.adding[q.Name] == nil {
+		v.adding[q.Name] = activities.NewLock()
+	}
+	src := &activities.Source{Name: q.Name, Client: client, Adding: v.adding[q.Name]}
 	gateway, _ := client.(*qualys.Client)
 	portal, _ := client.(*qualys.AMClient)
 	if c.Username != "" && c.APIURL != "" { // tags are read with a password only
@@ -131,6 +135,9 @@ func (v *vendors) source(q domainconfig.Qualys) (*activities.Source, error) {
 			return nil, &activities.UserError{Message: err.Error()}
 		}
 		src.Tags = activities.NewTagTree(tags, time.Now)
+		if src.Addresses, err = qualys.NewFO(c); err != nil {
+			return nil, &activities.UserError{Message: err.Error()}
+		}
 		if portal == nil {
 			portal = tags
 		}

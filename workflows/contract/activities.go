@@ -17,6 +17,9 @@ type OpenRunInput struct {
 	Verify     bool      `json:"verify,omitempty"`
 	Sample     int       `json:"sample,omitempty"`
 	Since      time.Time `json:"since,omitzero"`
+	// Workflow is the type of the workflow, empty: SyncInventory. A schedule of
+	// another kind is refused.
+	Workflow string `json:"workflow,omitempty"`
 }
 
 // CheckLinksInput reads a sample of linked CIs (activity ServiceNowCheckLinks).
@@ -67,6 +70,31 @@ type WritePageInput struct {
 
 // WritePageResult counts the outcomes of the whole page; they are in the store.
 type WritePageResult struct {
+	Counters record.Counters `json:"counters"`
+	Calls    int64           `json:"calls"`
+}
+
+// ReadCIsInput reads the CIs of a schedule to Qualys (activity ServiceNowReadCIs).
+type ReadCIsInput struct {
+	Plan RunPlan `json:"plan"`
+}
+
+// ReadCIsResult counts what was read; it is in the store.
+type ReadCIsResult struct {
+	CIs   int64 `json:"cis"`
+	Calls int64 `json:"calls"`
+}
+
+// StageExportInput plans what Qualys lacks (activity QualysStageExport).
+type StageExportInput struct {
+	Plan RunPlan `json:"plan"`
+}
+
+// StageExportResult says what was staged.
+type StageExportResult struct {
+	// Pages are those with records to write, Counters count the records of all
+	// pages that have an outcome already.
+	Pages    []int64         `json:"pages"`
 	Counters record.Counters `json:"counters"`
 	Calls    int64           `json:"calls"`
 }

@@ -21,6 +21,7 @@ const (
 	Forecast      = "Forecast"
 	PinRun        = "PinRun"
 	Adopt         = "Adopt"
+	ExportAssets  = "ExportAssets"
 )
 
 // Update and query names.
@@ -85,6 +86,8 @@ type RunPlan struct {
 	Retries     int64     `json:"retries"`
 	Total       int64     `json:"total"` // assets that match, for progress; 0 when unknown
 	StartedAt   time.Time `json:"startedAt"`
+	// Kind is the kind of a schedule to Qualys; empty for one to an instance.
+	Kind string `json:"kind,omitempty"`
 	// SkippedFor names the living holder of the lease; the run then completes as
 	// skipped.
 	SkippedFor string `json:"skippedFor,omitempty"`
@@ -107,6 +110,22 @@ type RunPlan struct {
 	Linked bool `json:"linked"`
 	// Forecast is what the run was expected to cost when it began.
 	Forecast *budget.Forecast `json:"forecast,omitempty"`
+}
+
+// Qualys returns the name of the run's subscription.
+func (p *RunPlan) Qualys() string {
+	if p.Kind != "" {
+		return p.Target
+	}
+	return p.Source
+}
+
+// ServiceNow returns the name of the run's instance.
+func (p *RunPlan) ServiceNow() string {
+	if p.Kind != "" {
+		return p.Source
+	}
+	return p.Target
 }
 
 // OfPage is the plan without what the activities of a page have no use for: each of

@@ -53,6 +53,37 @@ const syncPrefix = "sync/"
 // schedule appends "-<time>" to it.
 func SyncWorkflowID(schedule string) string { return syncPrefix + schedule }
 
+// workflowPrefixes are those of the ids of runs, by workflow.
+var workflowPrefixes = map[string]string{SyncInventory: syncPrefix, ExportAssets: "export/"}
+
+// RunWorkflowID returns the workflow id of a schedule's runs, which a workflow type
+// makes.
+func RunWorkflowID(workflow, schedule string) string { return workflowPrefixes[workflow] + schedule }
+
+// RunWorkflowIDs returns all ids that runs of a schedule may have.
+func RunWorkflowIDs(schedule string) []string {
+	return []string{RunWorkflowID(SyncInventory, schedule), RunWorkflowID(ExportAssets, schedule)}
+}
+
+// Summary says in the Temporal UI what a run does.
+func Summary(kind, schedule string) string {
+	if kind != "" {
+		return "ServiceNow → Qualys, " + kind + ", schedule " + schedule
+	}
+	return "Qualys → ServiceNow, schedule " + schedule
+}
+
+// WorkflowOf returns the workflow type of a kind of schedules.
+func WorkflowOf(kind string) string {
+	if kind == "export" {
+		return ExportAssets
+	}
+	return SyncInventory
+}
+
+// AddressesKey is the key of the plan of addresses to add to a subscription.
+func AddressesKey(connection string) string { return connection + "/addresses" }
+
 // trialSuffix marks what a trial of a schedule stages. No schedule has such a name.
 const trialSuffix = "/sample"
 
@@ -64,10 +95,15 @@ func TrialOf(schedule string) string { return schedule + trialSuffix }
 // returned as they are.
 func TriedSchedule(name string) string { return strings.TrimSuffix(name, trialSuffix) }
 
-// ScheduleOfSyncID returns the schedule of a sync workflow id, with or without
+// ScheduleOfSyncID returns the schedule of the workflow id of a run, with or without
 // the suffix that a Temporal schedule adds.
 func ScheduleOfSyncID(id string) (string, bool) {
-	rest, ok := strings.CutPrefix(id, syncPrefix)
+	rest, ok := "", false
+	for _, prefix := range workflowPrefixes {
+		if rest, ok = strings.CutPrefix(id, prefix); ok {
+			break
+		}
+	}
 	if !ok || rest == "" {
 		return "", false
 	}
