@@ -9,6 +9,7 @@ package config
 import (
 	"github.com/qbridge/qbridge/domain/approval"
 	"github.com/qbridge/qbridge/domain/classify"
+	"github.com/qbridge/qbridge/domain/export"
 	"github.com/qbridge/qbridge/domain/mapping"
 )
 
@@ -138,6 +139,9 @@ type Secret string
 // Direction of a schedule.
 const (
 	DirectionToServiceNow = "qualys-to-servicenow"
+	// DirectionToQualys is that of schedules whose source is an instance of
+	// ServiceNow and whose target is a subscription of Qualys.
+	DirectionToQualys = "servicenow-to-qualys"
 )
 
 // Kinds of schedules.
@@ -146,6 +150,9 @@ const (
 	// KindSoftwareCatalogue writes the packages that assets have installed and
 	// nothing of the assets, so that assets can be paused meanwhile.
 	KindSoftwareCatalogue = "software-catalogue"
+	// KindMetadata writes business metadata of CIs to their assets (direction
+	// servicenow-to-qualys).
+	KindMetadata = "metadata"
 )
 
 // Values of Schedule.Approval, Overlap, Mode, Operation and Existing.
@@ -170,7 +177,7 @@ const (
 // Schedule is one recurring or manual sync.
 type Schedule struct {
 	Name      string   `yaml:"name" json:"name"`
-	Kind      string   `yaml:"kind,omitzero" json:"kind,omitempty"` // inventory (default) | software-catalogue
+	Kind      string   `yaml:"kind,omitzero" json:"kind,omitempty"` // inventory (default) | software-catalogue | metadata
 	Direction string   `yaml:"direction" json:"direction"`
 	Source    string   `yaml:"source" json:"source"`
 	Target    string   `yaml:"target" json:"target"`
@@ -209,6 +216,37 @@ type Schedule struct {
 	Operation        string   `yaml:"operation,omitzero" json:"operation,omitempty"`
 	Existing         string   `yaml:"existing,omitzero" json:"existing,omitempty"`
 	Fallback         Fallback `yaml:"fallback,omitzero" json:"fallback,omitzero"`
+	// Select are the CIs that a schedule to Qualys reads.
+	Select []Selection `yaml:"select,omitzero" json:"select,omitempty"`
+	// Metadata says what a schedule of kind metadata writes.
+	Metadata export.MetadataSettings `yaml:"metadata,omitzero" json:"metadata,omitzero"`
+}
+
+// ToQualys reports whether a schedule writes to Qualys.
+func (s *Schedule) ToQualys() bool { return s.Direction == DirectionToQualys }
+
+// Qualys returns the name of the schedule's Qualys connection, ServiceNow that of
+// its instance.
+func (s *Schedule) Qualys() string {
+	if s.ToQualys() {
+		return s.Target
+	}
+	return s.Source
+}
+
+// ServiceNow returns the name of the schedule's instance.
+func (s *Schedule) ServiceNow() string {
+	if s.ToQualys() {
+		return s.Source
+	}
+	return s.Target
+}
+
+// Selection is a part of the CMDB: the rows of a class and its subclasses that an
+// encoded query selects.
+type Selection struct {
+	Table string `yaml:"table" json:"table"`
+	Query string `yaml:"query,omitzero" json:"query,omitempty"`
 }
 
 // Fallback says what becomes of assets that no rule knows.

@@ -13,12 +13,12 @@ import (
 // Bearer is a CI whose metadata goes to Qualys.
 type Bearer struct {
 	Subject
-	Name string
-	// Values are display values by field.
-	Values map[string]string
+	Name string `json:"name"`
+	// Fields are display values by field.
+	Fields map[string]string `json:"fields"`
 	// Applications are the ids of the business applications that it serves; nil:
 	// they are not looked at.
-	Applications []string
+	Applications []string `json:"applications"`
 }
 
 // Holder is an asset with the metadata that it shows.
@@ -45,20 +45,28 @@ type Change struct {
 }
 
 // AssetChange is what is staged of an asset: what would be written, for which CI,
-// and how the CI was found to be the asset.
+// how the CI was found to be the asset, and what differed when it was planned.
 type AssetChange struct {
-	Asset    string   `json:"asset"` // id
-	CI       string   `json:"ci"`    // sys_id
-	By       string   `json:"by"`    // "link", or the identifier
+	Asset    string   `json:"asset,omitempty"` // id
+	CI       string   `json:"ci"`              // sys_id
+	By       string   `json:"by,omitempty"`    // "link", or the identifier
 	Metadata Metadata `json:"metadata"`
+	Changes  []Change `json:"changes,omitempty"`
+}
+
+// ApplicationChange is what is staged of a business application.
+type ApplicationChange struct {
+	SysID       string      `json:"sysId"`
+	Application Application `json:"application"`
+	Changes     []Change    `json:"changes,omitempty"`
+	New         bool        `json:"new,omitempty"` // Qualys does not show it
 }
 
 // MetadataVerdict is what becomes of one CI at one asset, or of a CI without any.
 type MetadataVerdict struct {
 	AssetChange
-	Name    string // of the CI
-	Changes []Change
-	Flags   []record.Flag
+	Name  string // of the CI
+	Flags []record.Flag
 	// Skip says why nothing is written.
 	Skip string
 	// Same says that the asset has all of it already.
@@ -109,7 +117,7 @@ func PlanMetadata(in *MetadataInput) ([]MetadataVerdict, error) {
 			out = append(out, v)
 			continue
 		}
-		full, flags, err := NewMetadata(ci.Key, ci.Values, ci.Applications)
+		full, flags, err := NewMetadata(ci.Key, ci.Fields, ci.Applications)
 		if err != nil {
 			return nil, err
 		}
@@ -134,7 +142,8 @@ func (in *MetadataInput) decide(v *MetadataVerdict, full Metadata, shown *Metada
 		v.Skip = "the CI has no business metadata"
 		return
 	}
-	v.Changes, v.Same = v.Metadata.against(*shown, wrote)
+	v.Changes = v.Metadata.Against(*shown, wrote)
+	v.Same = len(v.Changes) == 0
 }
 
 // wanted leaves out what the CMDB has no value for, unless it is to be cleared or
@@ -157,9 +166,9 @@ func (m Metadata) wanted(wrote *Metadata, clearAll bool) Metadata {
 	return out
 }
 
-// against returns the fields that a write would change, and whether it would change
-// none. What an asset does not show is compared with what was written last.
-func (m Metadata) against(shown Metadata, wrote *Metadata) ([]Change, bool) {
+// Against returns the fields that a write would change, ascending. What an asset
+// does not show is compared with what was written last, nil when nothing was.
+func (m Metadata) Against(shown Metadata, wrote *Metadata) []Change {
 	differs := m.Unconfirmed(shown)
 	for field, value := range m.Values {
 		if _, can := shown.Values[field]; can {
@@ -178,7 +187,40 @@ func (m Metadata) against(shown Metadata, wrote *Metadata) ([]Change, bool) {
 		}
 		out = append(out, c)
 	}
-	return out, len(differs) == 0
+	return out
+}
+
+// Wanted leaves out what the CMDB has no value for, as for assets: wrote is what was
+// last written, nil when nothing was.
+func (a Application) Wanted(wrote *Application, clearAll bool) Application {
+	if clearAll {
+		return a
+	}
+	if wrote == nil {
+		wrote = &Application{}
+	}
+	a.Values = maps.Clone(a.Values)
+	maps.DeleteFunc(a.Values, func(field, value string) bool {
+		_, ours := wrote.Values[field]
+		return value == "" && !ours
+	})
+	return a
+}
+
+// Against returns the fields of an application that a write would change. seen is
+// what an asset shows of it, nil when none does: then what was written counts.
+func (a Application) Against(seen map[string]string, wrote *Application) []Change {
+	var out []Change
+	for _, field := range slices.Sorted(maps.Keys(a.Values)) {
+		old, value := seen[field], a.Values[field]
+		if seen == nil && wrote != nil {
+			old = wrote.Values[field]
+		}
+		if strings.TrimSpace(old) != value {
+			out = append(out, Change{Field: field, Old: old, New: value})
+		}
+	}
+	return out
 }
 
 // ApplicationOf returns what an asset shows of a business application, by field.
@@ -187,17 +229,4 @@ func ApplicationOf(a *asset.BusinessApplication) map[string]string {
 		"name": a.Name, "businessCriticality": a.Criticality, "status": a.Status, "environment": a.Environment, "usedFor": a.UsedFor,
 		"operationalStatus": a.OperationalStatus, "ownedBy": a.OwnedBy, "managedBy": a.ManagedBy, "supportedBy": a.SupportedBy, "supportGroup": a.SupportGroup,
 	}
-}
-
-// Unconfirmed returns the fields of an application that are shown with other values
-// than were sent, ascending. seen is what an asset shows of it.
-func (a Application) Unconfirmed(seen map[string]string) []string {
-	var out []string
-	for field, want := range a.Values {
-		if got, ok := seen[field]; ok && strings.TrimSpace(got) != want {
-			out = append(out, field)
-		}
-	}
-	slices.Sort(out)
-	return out
 }

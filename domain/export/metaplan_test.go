@@ -57,7 +57,7 @@ func TestOnlyTheFieldsThatDifferAreChanges(t *testing.T) {
 		"nothing at all": {values: map[string]string{"company": ""}, skip: "the CI has no business metadata"},
 	} {
 		got, err := export.PlanMetadata(&export.MetadataInput{
-			CIs:    []export.Bearer{{Subject: subject("ci", "serialNumber=SER-7001"), Name: "web1", Values: c.values, Applications: c.apps}},
+			CIs:    []export.Bearer{{Subject: subject("ci", "serialNumber=SER-7001"), Name: "web1", Fields: c.values, Applications: c.apps}},
 			Assets: []export.Holder{export.HolderOf(shown)}, Order: export.DefaultIdentifiers(), Clear: c.clear,
 			Wrote: func(string) *export.Metadata { return c.wrote },
 			Has:   func(id string) bool { return id != "BA9" },
@@ -83,8 +83,8 @@ func TestACIWithoutOneCertainAssetIsReportedAndNotWritten(t *testing.T) {
 	owner := map[string]string{"ownedBy": "a"}
 	got, err := export.PlanMetadata(&export.MetadataInput{
 		CIs: []export.Bearer{
-			{Subject: subject("linked"), Values: owner}, {Subject: subject("twice", "serialNumber=SER-2222"), Values: owner},
-			{Subject: subject("unknown", "serialNumber=SER-9999"), Values: owner}, {Subject: subject("found", "serialNumber=SER-3333"), Values: owner},
+			{Subject: subject("linked"), Fields: owner}, {Subject: subject("twice", "serialNumber=SER-2222"), Fields: owner},
+			{Subject: subject("unknown", "serialNumber=SER-9999"), Fields: owner}, {Subject: subject("found", "serialNumber=SER-3333"), Fields: owner},
 		},
 		Assets: []export.Holder{holder(1, ""), holder(2, "SER-2222"), holder(3, "SER-2222"), holder(4, "SER-3333"), holder(5, "")},
 		Links:  map[string][]string{"linked": {"1", "5"}}, Order: export.DefaultIdentifiers(),
@@ -102,13 +102,18 @@ func TestACIWithoutOneCertainAssetIsReportedAndNotWritten(t *testing.T) {
 	}, lines))
 }
 
-func TestAnApplicationThatIsShownOtherwiseIsNotConfirmed(t *testing.T) {
+func TestAnApplicationIsComparedWithWhatIsShownElseWithWhatWasWritten(t *testing.T) {
 	t.Parallel()
-	a := export.Application{Values: map[string]string{"name": "Webshop", "ownedBy": "b", "usedFor": ""}}
-	seen := export.ApplicationOf(&asset.BusinessApplication{Name: "Webshop ", OwnedBy: "a"})
+	full := export.Application{Values: map[string]string{"name": "Webshop", "ownedBy": "b", "usedFor": ""}}
+	seen := export.ApplicationOf(&asset.BusinessApplication{Name: "Webshop ", OwnedBy: "a", UsedFor: "theirs"})
 	require.Len(t, seen, len(export.ApplicationFields()))
-	require.Equal(t, []string{"ownedBy"}, a.Unconfirmed(seen))
-	require.Empty(t, a.Unconfirmed(nil), "what is not shown cannot be confirmed")
+	a := full.Wanted(nil, false)
+	require.NotContains(t, a.Values, "usedFor", "what others wrote stays")
+	require.Equal(t, []export.Change{{Field: "ownedBy", Old: "a", New: "b"}}, a.Against(seen, nil))
+	require.Equal(t, []export.Change{{Field: "name", New: "Webshop"}, {Field: "ownedBy", New: "b"}}, a.Against(nil, nil), "nobody shows it")
+	require.Empty(t, a.Against(nil, &a), "it was written")
+	require.Equal(t, full, full.Wanted(nil, true))
+	require.Contains(t, full.Wanted(&full, false).Values, "usedFor", "what was written is taken back")
 }
 
 func TestSettingsOfMetadataGiveColumnsAndRefuseNonsense(t *testing.T) {
