@@ -66,9 +66,19 @@ func (l *Ledger) LedgerOpenRun(ctx context.Context, in contract.OpenRunInput) (c
 		Revision: setup.Revision, Full: in.Full || in.Verify || setup.Schedule.Mode == config.ModeFull, Verify: in.Verify, RulesDigest: setup.RulesDigest,
 		Overlap: time.Duration(setup.Properties.Overlap), ResumeWithin: time.Duration(setup.Properties.ResumeWithin),
 	}
+	toQualys := setup.Schedule.ToQualys()
+	if toQualys { // everything is read and compared anew: there is nothing to go on with
+		if in.Sample > 0 || !in.Since.IsZero() {
+			return contract.RunPlan{}, temporalError(&UserError{Message: "a schedule to Qualys takes neither a sample nor since: set approval: manual to see what a run would write"})
+		}
+		open.Full, open.ResumeWithin = true, 0
+	}
 	plan := contract.RunPlan{
 		Run: in.Run, Schedule: scope, Source: open.Source, Target: open.Target, Revision: setup.Revision,
 		StartedAt: l.Now().UTC(), FailureRatio: setup.Properties.FailureRatio, Approval: in.Sample > 0 || setup.Schedule.Approval == config.ApprovalManual,
+	}
+	if toQualys {
+		plan.Kind = setup.Schedule.Kind
 	}
 	if plan.Attributes, err = l.Temporal.HasAttributes(ctx); err != nil {
 		return contract.RunPlan{}, temporalError(err)
@@ -103,7 +113,7 @@ func (l *Ledger) LedgerOpenRun(ctx context.Context, in contract.OpenRunInput) (c
 	if opened.Mode == store.ModeIncremental || opened.Resumed { // a full run from the start fetches them anyway
 		plan.Retries = opened.Retries
 	}
-	if plan.Approval { // what failed waits in the failed list
+	if plan.Approval || toQualys { // what failed waits in the failed list, or is planned anew
 		plan.Retries = 0
 	}
 	if plan.Preflight, err = l.untested(ctx, in.Run, &plan); err != nil {
@@ -207,6 +217,9 @@ func (l *Ledger) LedgerPeek(ctx context.Context, in contract.ForecastInput) (con
 		return contract.RunPlan{}, temporalError(err)
 	}
 	s := setup.Schedule
+	if s.ToQualys() {
+		return contract.RunPlan{}, temporalError(&UserError{Message: fmt.Sprintf("schedule %s writes to Qualys: this is for schedules to ServiceNow", s.Name)})
+	}
 	opened, err := l.Store.Peek(ctx, store.OpenRun{
 		Schedule: s.Name, Source: s.Source, Target: s.Target, Direction: s.Direction, Revision: setup.Revision, RulesDigest: setup.RulesDigest,
 		Full: in.Full || s.Mode == config.ModeFull, Overlap: time.Duration(setup.Properties.Overlap), ResumeWithin: time.Duration(setup.Properties.ResumeWithin),

@@ -25,7 +25,7 @@ func (a *Inventory) QualysPreflight(ctx context.Context, in contract.PreflightRu
 	if err != nil {
 		return contract.PreflightResult{}, temporalError(err)
 	}
-	q, _ := lo.Find(cfg.Qualys, func(q config.Qualys) bool { return q.Name == in.Plan.Source })
+	q, _ := lo.Find(cfg.Qualys, func(q config.Qualys) bool { return q.Name == in.Plan.Qualys() })
 	return verdict(ctx, func(ctx context.Context) []contract.Check {
 		return a.Vendors.CheckQualys(ctx, q, SourceNeedsOf(cfg, q.Name))
 	})
@@ -39,7 +39,7 @@ func (a *Write) ServiceNowPreflight(ctx context.Context, in contract.PreflightRu
 	if err != nil {
 		return contract.PreflightResult{}, temporalError(err)
 	}
-	s, _ := lo.Find(cfg.ServiceNow, func(s config.ServiceNow) bool { return s.Name == in.Plan.Target })
+	s, _ := lo.Find(cfg.ServiceNow, func(s config.ServiceNow) bool { return s.Name == in.Plan.ServiceNow() })
 	return verdict(ctx, func(ctx context.Context) []contract.Check {
 		checks := a.Vendors.CheckServiceNow(ctx, s, NeedsOf(cfg, s.Name))
 		return append(checks, a.learnPlugins(ctx, cfg, in.Plan.Revision, s.Name)...)
@@ -56,7 +56,7 @@ const pluginTable = "sys_plugins"
 // learnPlugins notes which plugins the instance has that change what is mapped,
 // where software is written at all.
 func (a *Write) learnPlugins(ctx context.Context, cfg *config.Config, revision, target string) []contract.Check {
-	if !slices.ContainsFunc(cfg.Schedules, func(s config.Schedule) bool { return s.Target == target && s.Sections["software"] }) {
+	if !slices.ContainsFunc(cfg.Schedules, func(s config.Schedule) bool { return writesTo(&s, target) && s.Sections["software"] }) {
 		return nil
 	}
 	t, err := a.Vendors.ServiceNow(ctx, revision, target)

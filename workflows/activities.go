@@ -11,4 +11,5 @@ var (
 	configs   *activities.Config
 	approving *activities.Approvals
 	notifying *activities.Notify
+	business  *activities.Metadata
 )

@@ -149,7 +149,7 @@ func (a *approvals) write(ctx workflow.Context) error {
 	}
 	workErr := a.claims(ctx, run)
 	a.failed = workErr != nil
-	in := contract.CloseRunInput{Plan: run.Plan, Status: "completed", Calls: map[string]int64{"servicenow": run.ServiceNowCalls}, Events: int64(info.GetCurrentHistoryLength())}
+	in := contract.CloseRunInput{Plan: run.Plan, Status: "completed", Calls: callsOf(run), Events: int64(info.GetCurrentHistoryLength())}
 	if workErr != nil {
 		in.Status, in.Error = "failed", rootMessage(workErr)
 		// What was claimed is approved still; the next decision, or tomorrow's look,
@@ -167,6 +167,14 @@ func (a *approvals) write(ctx workflow.Context) error {
 	return nil
 }
 
+// callsOf counts the vendor calls of a run by system.
+func callsOf(run *syncRun) map[string]int64 {
+	if run.Plan.Kind != "" {
+		return map[string]int64{"qualys": run.QualysCalls}
+	}
+	return map[string]int64{"servicenow": run.ServiceNowCalls}
+}
+
 // claims writes page after page until nothing approved is left, or the history is
 // long enough.
 func (a *approvals) claims(ctx workflow.Context, run *syncRun) error {
@@ -178,21 +186,34 @@ func (a *approvals) claims(ctx workflow.Context, run *syncRun) error {
 		if page.Count == 0 {
 			return nil
 		}
-		var res contract.WritePageResult
-		err := run.patient(ctx, contract.ServiceNowQueue(run.Plan.Target), &res, func() workflow.Future {
-			return workflow.ExecuteActivity(write(ctx, run.Plan.Target, fmt.Sprintf("write %d approved records", page.ToWrite)),
-				writer.ServiceNowWriteApproved, contract.WritePageInput{Plan: run.Plan, Page: page.Page})
-		})
-		if err != nil {
+		if err := writeApproved(ctx, run, page); err != nil {
 			return fmt.Errorf("write approved records: %w", err)
 		}
-		run.ServiceNowCalls += res.Calls
-		run.Counters.Add(res.Counters)
 		if workflow.GetInfo(ctx).GetContinueAsNewSuggested() {
 			a.Work = true
 			return nil
 		}
 	}
+}
+
+// writeApproved lets the writer of the records' kind write a page of them.
+func writeApproved(ctx workflow.Context, run *syncRun, page contract.PageRef) error {
+	var res contract.WritePageResult
+	in, summary := contract.WritePageInput{Plan: run.Plan, Page: page.Page}, fmt.Sprintf("write %d approved records", page.ToWrite)
+	queue, calls, start := contract.ServiceNowQueue(run.Plan.ServiceNow()), &run.ServiceNowCalls, func() workflow.Future {
+		return workflow.ExecuteActivity(write(ctx, run.Plan.Target, summary), writer.ServiceNowWriteApproved, in)
+	}
+	if run.Plan.Kind != "" {
+		queue, calls, start = contract.QualysQueue(run.Plan.Qualys()), &run.QualysCalls, func() workflow.Future {
+			return workflow.ExecuteActivity(update(ctx, run.Plan.Target, summary), business.QualysWriteApprovedMetadata, in)
+		}
+	}
+	if err := run.patient(ctx, queue, &res, start); err != nil {
+		return err
+	}
+	*calls += res.Calls
+	run.Counters.Add(res.Counters)
+	return nil
 }
 
 // look counts what waits, ends the wait of what has waited too long, and shows it.

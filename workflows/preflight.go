@@ -46,15 +46,15 @@ func (r *syncRun) preflight(ctx workflow.Context) error {
 	}
 	in := contract.PreflightRunInput{Plan: r.Plan}
 	var source, target contract.PreflightResult
-	err := r.patient(ctx, contract.QualysQueue(r.Plan.Source), &source, func() workflow.Future {
-		return workflow.ExecuteActivity(fetch(ctx, r.Plan.Source, "test "+r.Plan.Source), inventory.QualysPreflight, in)
+	err := r.patient(ctx, contract.QualysQueue(r.Plan.Qualys()), &source, func() workflow.Future {
+		return workflow.ExecuteActivity(fetch(ctx, r.Plan.Qualys(), "test "+r.Plan.Qualys()), inventory.QualysPreflight, in)
 	})
 	r.PreflightCalls += source.Calls
 	if err != nil {
 		return fmt.Errorf("preflight: %w", err)
 	}
-	err = r.patient(ctx, contract.ServiceNowQueue(r.Plan.Target), &target, func() workflow.Future {
-		return workflow.ExecuteActivity(write(ctx, r.Plan.Target, "test "+r.Plan.Target), writer.ServiceNowPreflight, in)
+	err = r.patient(ctx, contract.ServiceNowQueue(r.Plan.ServiceNow()), &target, func() workflow.Future {
+		return workflow.ExecuteActivity(write(ctx, r.Plan.ServiceNow(), "test "+r.Plan.ServiceNow()), writer.ServiceNowPreflight, in)
 	})
 	r.PreflightCalls += target.Calls
 	if err != nil {

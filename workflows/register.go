@@ -14,13 +14,14 @@ type Registry interface {
 // Register registers every workflow under the name that callers know.
 func Register(r Registry) {
 	for name, w := range map[string]any{
-		contract.SyncInventory: SyncInventory,
-		contract.ApplyConfig:   ApplyConfig,
-		contract.Approval:      Approval,
-		contract.Preflight:     Preflight,
-		contract.Forecast:      Forecast,
-		contract.PinRun:        PinRun,
-		contract.Adopt:         Adopt,
+		contract.SyncInventory:  SyncInventory,
+		contract.ExportMetadata: ExportMetadata,
+		contract.ApplyConfig:    ApplyConfig,
+		contract.Approval:       Approval,
+		contract.Preflight:      Preflight,
+		contract.Forecast:       Forecast,
+		contract.PinRun:         PinRun,
+		contract.Adopt:          Adopt,
 	} {
 		r.RegisterWorkflowWithOptions(w, workflow.RegisterOptions{Name: name})
 	}

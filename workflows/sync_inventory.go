@@ -33,7 +33,7 @@ func SyncInventory(ctx workflow.Context, in contract.RunInput) (contract.RunResu
 		workflow.QueryHandlerOptions{Description: "stage and counters of the run"}); err != nil {
 		return contract.RunResult{}, err
 	}
-	return r.execute(ctx)
+	return r.execute(ctx, r.work)
 }
 
 // syncRun is one run. The embedded input is what continue-as-new carries.
@@ -44,7 +44,8 @@ type syncRun struct {
 	waiting string
 }
 
-func (r *syncRun) execute(ctx workflow.Context) (contract.RunResult, error) {
+// execute does work between opening and closing the run.
+func (r *syncRun) execute(ctx workflow.Context, work func(workflow.Context) error) (contract.RunResult, error) {
 	if r.Continued != nil {
 		r.RunProgress = *r.Continued
 	} else if err := r.open(ctx); err != nil {
@@ -53,7 +54,7 @@ func (r *syncRun) execute(ctx workflow.Context) (contract.RunResult, error) {
 	if r.Plan.SkippedFor != "" {
 		return r.skipped(ctx), nil
 	}
-	err := r.work(ctx)
+	err := work(ctx)
 	if workflow.IsContinueAsNewError(err) {
 		return contract.RunResult{}, err
 	}
@@ -100,8 +101,14 @@ func (r *syncRun) open(ctx workflow.Context) error {
 	r.Cursor = r.Plan.Cursor
 	r.tag(ctx,
 		attrSchedule.ValueSet(r.Plan.Schedule), attrSource.ValueSet(r.Plan.Source),
-		attrDirection.ValueSet(contract.SyncInventory), attrMode.ValueSet(r.Plan.Mode), attrStage.ValueSet(r.stage))
+		attrDirection.ValueSet(r.workflowType()), attrMode.ValueSet(r.Plan.Mode), attrStage.ValueSet(r.stage))
 	return nil
+}
+
+// workflowType is the name of the run's workflow.
+func (r *syncRun) workflowType() string {
+	name, _ := contract.RunOf(r.Plan.Kind, r.Plan.Schedule)
+	return name
 }
 
 // checkLinks reads a sample of linked CIs back; any missing one means that the

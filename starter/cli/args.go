@@ -51,21 +51,21 @@ func group(cmd *cobra.Command, subs ...*cobra.Command) *cobra.Command {
 
 // known fails for a schedule that the active configuration does not have. A
 // worker that cannot be asked leaves the answer to the run itself.
-func (a *app) known(ctx context.Context, schedule string) error {
+func (a *app) known(ctx context.Context, schedule string) (kind string, err error) {
 	var active contract.ConfigView
 	if err := a.get(ctx, contract.PathConfig, nil, &active); err != nil {
 		if strings.Contains(err.Error(), "no configuration is active") {
-			return &ExitError{Code: ExitFailed, Err: errors.New("no configuration is active: run qbridge apply FILE first")}
+			return "", &ExitError{Code: ExitFailed, Err: errors.New("no configuration is active: run qbridge apply FILE first")}
 		}
-		return nil
+		return "", nil
 	}
 	cfg, err := config.Decode("active configuration", []byte(active.Document))
 	if err != nil {
-		return nil //nolint:nilerr // the worker may be newer than this command; it decides
+		return "", nil //nolint:nilerr // the worker may be newer than this command; it decides
+	}
+	if s, ok := lo.Find(cfg.Schedules, func(s config.Schedule) bool { return s.Name == schedule }); ok {
+		return s.Kind, nil
 	}
 	names := lo.Map(cfg.Schedules, func(s config.Schedule, _ int) string { return s.Name })
-	if lo.Contains(names, schedule) {
-		return nil
-	}
-	return &ExitError{Code: ExitUsage, Err: fmt.Errorf("there is no schedule %q; revision %s has %s", schedule, active.Revision, strings.Join(names, ", "))}
+	return "", &ExitError{Code: ExitUsage, Err: fmt.Errorf("there is no schedule %q; revision %s has %s", schedule, active.Revision, strings.Join(names, ", "))}
 }

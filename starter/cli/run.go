@@ -56,10 +56,11 @@ The same with the temporal CLI:
 			if err := a.polled(ctx, c); err != nil {
 				return err
 			}
-			if err := a.known(ctx, in.Schedule); err != nil {
+			kind, err := a.known(ctx, in.Schedule)
+			if err != nil {
 				return err
 			}
-			run, err := Start(ctx, c, in)
+			run, err := start(ctx, c, kind, in)
 			if err != nil {
 				return err
 			}
@@ -81,13 +82,18 @@ The same with the temporal CLI:
 	return cmd
 }
 
-// Start starts a run of a schedule. A running one is an error that names it.
+// Start starts a run of a schedule to ServiceNow. A running one is an error that
+// names it.
 func Start(ctx context.Context, c client.Client, in contract.RunInput) (client.WorkflowRun, error) {
-	id := contract.SyncWorkflowID(in.Schedule)
+	return start(ctx, c, "", in)
+}
+
+// start starts a run of a schedule of a kind.
+func start(ctx context.Context, c client.Client, kind string, in contract.RunInput) (client.WorkflowRun, error) {
+	workflow, id := contract.RunOf(kind, in.Schedule)
 	run, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
-		ID: id, TaskQueue: contract.QueueMain, WorkflowExecutionErrorWhenAlreadyStarted: true,
-		StaticSummary: "Qualys → ServiceNow, schedule " + in.Schedule,
-	}, contract.SyncInventory, in)
+		ID: id, TaskQueue: contract.QueueMain, WorkflowExecutionErrorWhenAlreadyStarted: true, StaticSummary: contract.SummaryOf(kind, in.Schedule),
+	}, workflow, in)
 	var started *serviceerror.WorkflowExecutionAlreadyStarted
 	if errors.As(err, &started) {
 		return nil, &ExitError{Code: ExitFailed, Err: fmt.Errorf("a run of %s is running already: qbridge run watch %s", in.Schedule, in.Schedule)}
@@ -123,10 +129,15 @@ func (a *app) runWatch() *cobra.Command {
 // manual run of a schedule while it lives, else the newest run of the schedule
 // (Temporal's schedules give their runs ids of their own), else the run.
 func (a *app) target(ctx context.Context, c client.Client, arg string) (workflow, run string, err error) {
-	manual := contract.SyncWorkflowID(arg)
-	first, status := describe(ctx, c, manual)
-	if status == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
-		return manual, first, nil
+	var manual, first string
+	for _, id := range contract.RunIDs(arg) {
+		run, status := describe(ctx, c, id)
+		if status == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
+			return id, run, nil
+		}
+		if run != "" {
+			manual, first = id, run
+		}
 	}
 	q := url.Values{"limit": {"1"}}
 	if arg != "latest" {

@@ -171,7 +171,7 @@ The same with the temporal CLI:
 			if err := a.polled(ctx, c); err != nil {
 				return err
 			}
-			if err := a.known(ctx, sel.schedule); err != nil {
+			if _, err := a.known(ctx, sel.schedule); err != nil {
 				return err
 			}
 			view, err := a.decide(ctx, c, sel.schedule, d, !noWait && (verdict == approval.Approve || verdict == approval.Retry))

@@ -138,6 +138,7 @@ func (c *connections) start(queue string) error {
 	}
 	w := worker.New(c.temporal, queue, opts)
 	w.RegisterActivity(acts)
+	w.RegisterActivity(c.acts.metadata)
 	if err := w.Start(); err != nil {
 		return err
 	}

@@ -47,7 +47,36 @@ func AdoptWorkflowID(schedule string) string { return "adopt/" + schedule }
 // PinWorkflowID returns the workflow id of keeping a run.
 func PinWorkflowID(run string) string { return "pin/" + run }
 
-const syncPrefix = "sync/"
+const (
+	syncPrefix     = "sync/"
+	metadataPrefix = "metadata/"
+)
+
+// MetadataWorkflowID returns the workflow id of a run that writes business metadata
+// to Qualys.
+func MetadataWorkflowID(schedule string) string { return metadataPrefix + schedule }
+
+// RunOf returns the workflow type and id of a schedule's runs, by the schedule's
+// kind.
+func RunOf(kind, schedule string) (workflow, id string) {
+	if kind == "metadata" {
+		return ExportMetadata, MetadataWorkflowID(schedule)
+	}
+	return SyncInventory, SyncWorkflowID(schedule)
+}
+
+// SummaryOf is what the Temporal UI shows of a schedule's runs.
+func SummaryOf(kind, schedule string) string {
+	if kind == "metadata" {
+		return "ServiceNow → Qualys, business metadata, schedule " + schedule
+	}
+	return "Qualys → ServiceNow, schedule " + schedule
+}
+
+// RunIDs are the ids that a schedule's runs may have, whatever its kind is.
+func RunIDs(schedule string) []string {
+	return []string{SyncWorkflowID(schedule), MetadataWorkflowID(schedule)}
+}
 
 // SyncWorkflowID returns the workflow id of an inventory sync. A Temporal
 // schedule appends "-<time>" to it.
@@ -64,10 +93,13 @@ func TrialOf(schedule string) string { return schedule + trialSuffix }
 // returned as they are.
 func TriedSchedule(name string) string { return strings.TrimSuffix(name, trialSuffix) }
 
-// ScheduleOfSyncID returns the schedule of a sync workflow id, with or without
-// the suffix that a Temporal schedule adds.
+// ScheduleOfSyncID returns the schedule of the workflow id of a run, with or
+// without the suffix that a Temporal schedule adds.
 func ScheduleOfSyncID(id string) (string, bool) {
 	rest, ok := strings.CutPrefix(id, syncPrefix)
+	if !ok {
+		rest, ok = strings.CutPrefix(id, metadataPrefix)
+	}
 	if !ok || rest == "" {
 		return "", false
 	}
