@@ -61,7 +61,10 @@ func (a *Approvals) ApprovalOpenRun(ctx context.Context, in contract.ApprovalRun
 		return contract.RunPlan{}, temporalError(err)
 	}
 	open := store.OpenRun{ID: in.Run, WorkflowID: in.WorkflowID, Schedule: in.Schedule, Source: setup.Schedule.Source, Target: setup.Schedule.Target, Revision: setup.Revision}
-	plan := contract.RunPlan{Run: in.Run, Schedule: in.Schedule, Source: open.Source, Target: open.Target, Revision: setup.Revision, StartedAt: a.Now().UTC(), Mode: "approval", Kind: kindOf(setup)}
+	plan := contract.RunPlan{Run: in.Run, Schedule: in.Schedule, Source: open.Source, Target: open.Target, Revision: setup.Revision, StartedAt: a.Now().UTC(), Mode: "approval"}
+	if setup.Schedule.ToQualys() {
+		plan.Kind = setup.Schedule.Kind
+	}
 	opened, err := a.Store.OpenApproval(ctx, open)
 	var held *store.LeaseHeldError
 	if errors.As(err, &held) {

@@ -63,6 +63,27 @@ func (b *Bodies) Inputs(data []byte) (classify.Inputs, classify.Decision, error)
 	return body.Inputs, body.Decision, nil
 }
 
+// Pack returns the compressed JSON of a value, Unpack reads it.
+func (b *Bodies) Pack(v any) ([]byte, error) {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return nil, fmt.Errorf("activities: pack: %w", err)
+	}
+	return b.enc.EncodeAll(raw, nil), nil
+}
+
+// Unpack reads what Pack wrote.
+func (b *Bodies) Unpack(data []byte, v any) error {
+	raw, err := b.dec.DecodeAll(data, nil)
+	if err == nil {
+		err = json.Unmarshal(raw, v)
+	}
+	if err != nil {
+		return fmt.Errorf("activities: unpack: %w", err)
+	}
+	return nil
+}
+
 // Encode returns the compressed form of a body.
 func (b *Bodies) Encode(body *Body) ([]byte, error) {
 	raw, err := json.Marshal(body)
@@ -83,25 +104,4 @@ func (b *Bodies) Decode(data []byte) (*Body, error) {
 		return nil, fmt.Errorf("activities: decode body: %w", err)
 	}
 	return &body, nil
-}
-
-// Pack returns a value as it is stored.
-func (b *Bodies) Pack(v any) ([]byte, error) {
-	raw, err := json.Marshal(v)
-	if err != nil {
-		return nil, fmt.Errorf("activities: pack: %w", err)
-	}
-	return b.enc.EncodeAll(raw, nil), nil
-}
-
-// Unpack reads what Pack made.
-func (b *Bodies) Unpack(data []byte, into any) error {
-	raw, err := b.dec.DecodeAll(data, nil)
-	if err == nil {
-		err = json.Unmarshal(raw, into)
-	}
-	if err != nil {
-		return fmt.Errorf("activities: unpack: %w", err)
-	}
-	return nil
 }

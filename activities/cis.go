@@ -87,8 +87,19 @@ func (r *ciReader) read(ctx context.Context) error {
 			}
 		}
 	}
-	return r.flush(ctx)
+	if err := r.flush(ctx); err != nil {
+		return err
+	}
+	// An attempt before may have read more: what follows the last part is none.
+	end, err := r.Bodies.Pack([]export.CI{})
+	if err != nil {
+		return err
+	}
+	return r.Store.PutDraft(ctx, r.plan.Run, r.plan.Epoch, draftAddresses, r.part, end)
 }
+
+// draftAddresses names what is read here; an empty part is the last one.
+const draftAddresses = "addresses of CIs"
 
 // rows counts the calls that reading takes.
 func (r *ciReader) rows(ctx context.Context, table string, q servicenow.TableQuery) func(func(servicenow.Row, error) bool) {
@@ -105,7 +116,7 @@ func (r *ciReader) rows(ctx context.Context, table string, q servicenow.TableQue
 
 // flush completes the chunk and stores it.
 func (r *ciReader) flush(ctx context.Context) error {
-	if len(r.chunk) == 0 && r.part > 0 {
+	if len(r.chunk) == 0 {
 		return nil
 	}
 	if err := r.complete(ctx); err != nil {
@@ -115,7 +126,7 @@ func (r *ciReader) flush(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := r.Store.PutMaterial(ctx, r.plan.Run, r.plan.Epoch, r.part, body); err != nil {
+	if err := r.Store.PutDraft(ctx, r.plan.Run, r.plan.Epoch, draftAddresses, r.part, body); err != nil {
 		return err
 	}
 	r.part++

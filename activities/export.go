@@ -111,21 +111,7 @@ func (w *exporter) stage(ctx context.Context) (contract.StageExportResult, error
 
 // stagePlan computes the plan and stages it.
 func (w *exporter) stagePlan(ctx context.Context) (store.Page, error) {
-	var cis []export.CI
-	seen := map[string]bool{}
-	err := w.Store.Material(ctx, w.plan.Run, func(body []byte) error {
-		var part []export.CI
-		if err := w.Bodies.Unpack(body, &part); err != nil {
-			return err
-		}
-		for _, ci := range part {
-			if !seen[ci.SysID] {
-				seen[ci.SysID] = true
-				cis = append(cis, ci)
-			}
-		}
-		return nil
-	})
+	cis, err := w.cis(ctx)
 	if err != nil {
 		return store.Page{}, err
 	}
@@ -143,7 +129,7 @@ func (w *exporter) stagePlan(ctx context.Context) (store.Page, error) {
 	telling := lo.Filter(verdicts, func(v export.Verdict, _ int) bool {
 		return v.Reason != export.ReasonKnown && v.Reason != export.ReasonEcho
 	})
-	body, err := w.Bodies.Pack(contract.AddressPlan{Plan: p, Verdicts: telling[:min(len(telling), maxVerdicts)]})
+	body, err := w.encode(contract.AddressPlan{Plan: p, Verdicts: telling[:min(len(telling), maxVerdicts)]})
 	if err != nil {
 		return store.Page{}, err
 	}
@@ -158,6 +144,56 @@ func (w *exporter) stagePlan(ctx context.Context) (store.Page, error) {
 	return w.Store.StagePage(ctx, store.StagePage{
 		Run: w.plan.Run, Epoch: w.plan.Epoch, Enumeration: w.plan.Enumeration, CursorOut: 1, Last: true, Verify: true, Hold: w.plan.Approval, Records: []store.Staging{s},
 	})
+}
+
+// encode returns a plan as the body of a record.
+func (w *exporter) encode(p contract.AddressPlan) ([]byte, error) {
+	change, err := json.Marshal(p)
+	if err != nil {
+		return nil, fmt.Errorf("activities: plan of addresses: %w", err)
+	}
+	return w.Bodies.Encode(&Body{Name: "addresses of " + w.src.Name, Revision: w.setup.Revision, Parts: &record.Parts{Change: change}})
+}
+
+// AddressPlan decodes the body of a record of kind record.KindAddresses.
+func (b *Bodies) AddressPlan(data []byte) (contract.AddressPlan, error) {
+	var p contract.AddressPlan
+	body, err := b.Decode(data)
+	if err == nil && body.Parts != nil {
+		err = json.Unmarshal(body.Parts.Change, &p)
+	}
+	if err == nil && p.Plan == nil {
+		err = errors.New("there is no plan in it")
+	}
+	if err != nil {
+		return p, fmt.Errorf("activities: plan of addresses: %w", err)
+	}
+	return p, nil
+}
+
+// cis returns the CIs that were read, each once.
+func (w *exporter) cis(ctx context.Context) ([]export.CI, error) {
+	var out []export.CI
+	seen := map[string]bool{}
+	for part := int64(0); ; part++ {
+		body, err := w.Store.Draft(ctx, w.plan.Run, draftAddresses, part)
+		if err != nil {
+			return nil, fmt.Errorf("part %d of the CIs: %w", part, err)
+		}
+		var list []export.CI
+		if err := w.Bodies.Unpack(body, &list); err != nil {
+			return nil, err
+		}
+		if len(list) == 0 {
+			return out, nil
+		}
+		for _, ci := range list {
+			if !seen[ci.SysID] {
+				seen[ci.SysID] = true
+				out = append(out, ci)
+			}
+		}
+	}
 }
 
 // subscription reads what the subscription has. Only a Manager sees all of it,
@@ -202,8 +238,8 @@ func (w *exporter) hold(ctx context.Context, page int64) (record.Counters, error
 	}
 	planned := make([]store.Planned, 0, len(rows))
 	for _, row := range rows {
-		var body contract.AddressPlan
-		if err := w.Bodies.Unpack(row.Body, &body); err != nil {
+		body, err := w.Bodies.AddressPlan(row.Body)
+		if err != nil {
 			return record.Counters{}, err
 		}
 		planned = append(planned, store.Planned{Key: row.Key, Plan: shown(body.Plan), Digest: row.PayloadDigest})
@@ -264,8 +300,8 @@ func (w *exporter) write(ctx context.Context, page int64) (record.Counters, erro
 		return record.Counters{}, err
 	}
 	for _, row := range rows {
-		var body contract.AddressPlan
-		if err := w.Bodies.Unpack(row.Body, &body); err != nil {
+		body, err := w.Bodies.AddressPlan(row.Body)
+		if err != nil {
 			return record.Counters{}, err
 		}
 		s, err := w.add(ctx, as, row.Key, body.Plan)

@@ -55,26 +55,33 @@ func (l *Ledger) LedgerOpenRun(ctx context.Context, in contract.OpenRunInput) (c
 	if in.Sample < 0 || in.Sample > maxSample {
 		return contract.RunPlan{}, temporalError(&UserError{Message: fmt.Sprintf("a sample of %d is out of range: use 1 to %d", in.Sample, maxSample)})
 	}
-	if want := contract.WorkflowOf(kindOf(setup)); want != cmp.Or(in.Workflow, contract.SyncInventory) {
-		return contract.RunPlan{}, temporalError(&UserError{Message: fmt.Sprintf("schedule %s is of kind %s: start the workflow %s with id %s", in.Schedule, cmp.Or(setup.Schedule.Kind, config.KindInventory), want, contract.RunWorkflowID(want, in.Schedule))})
-	}
-	if setup.Schedule.ToQualys() && (in.Sample > 0 || !in.Since.IsZero()) {
-		return contract.RunPlan{}, temporalError(&UserError{Message: "a run to Qualys takes no sample and no since: with approval: manual it shows what it would do"})
-	}
 	scope := in.Schedule
 	if in.Sample > 0 {
 		scope = contract.TrialOf(in.Schedule)
 	}
 	open := store.OpenRun{
-		Aside: in.Sample > 0 || !in.Since.IsZero() || setup.Schedule.ToQualys(), Sample: in.Sample > 0, Since: in.Since,
+		Aside: in.Sample > 0 || !in.Since.IsZero(), Sample: in.Sample > 0, Since: in.Since,
 		ID: in.Run, WorkflowID: in.WorkflowID,
 		Schedule: scope, Source: setup.Schedule.Source, Target: setup.Schedule.Target, Direction: setup.Schedule.Direction,
 		Revision: setup.Revision, Full: in.Full || in.Verify || setup.Schedule.Mode == config.ModeFull, Verify: in.Verify, RulesDigest: setup.RulesDigest,
 		Overlap: time.Duration(setup.Properties.Overlap), ResumeWithin: time.Duration(setup.Properties.ResumeWithin),
 	}
+	toQualys := setup.Schedule.ToQualys()
+	if workflow, id := contract.RunOf(setup.Schedule.Kind, in.Schedule); in.Workflow != "" && workflow != in.Workflow {
+		return contract.RunPlan{}, temporalError(&UserError{Message: fmt.Sprintf("schedule %s is of kind %s: start the workflow %s with the id %s", in.Schedule, cmp.Or(setup.Schedule.Kind, config.KindInventory), workflow, id)})
+	}
+	if toQualys { // everything is read and compared anew: there is nothing to go on with
+		if in.Sample > 0 || !in.Since.IsZero() {
+			return contract.RunPlan{}, temporalError(&UserError{Message: "a schedule to Qualys takes neither a sample nor since: set approval: manual to see what a run would write"})
+		}
+		open.Full, open.ResumeWithin = true, 0
+	}
 	plan := contract.RunPlan{
-		Kind: kindOf(setup), Run: in.Run, Schedule: scope, Source: open.Source, Target: open.Target, Revision: setup.Revision,
+		Run: in.Run, Schedule: scope, Source: open.Source, Target: open.Target, Revision: setup.Revision,
 		StartedAt: l.Now().UTC(), FailureRatio: setup.Properties.FailureRatio, Approval: in.Sample > 0 || setup.Schedule.Approval == config.ApprovalManual,
+	}
+	if toQualys {
+		plan.Kind = setup.Schedule.Kind
 	}
 	if plan.Attributes, err = l.Temporal.HasAttributes(ctx); err != nil {
 		return contract.RunPlan{}, temporalError(err)
@@ -109,7 +116,7 @@ func (l *Ledger) LedgerOpenRun(ctx context.Context, in contract.OpenRunInput) (c
 	if opened.Mode == store.ModeIncremental || opened.Resumed { // a full run from the start fetches them anyway
 		plan.Retries = opened.Retries
 	}
-	if plan.Approval { // what failed waits in the failed list
+	if plan.Approval || toQualys { // what failed waits in the failed list, or is planned anew
 		plan.Retries = 0
 	}
 	if plan.Preflight, err = l.untested(ctx, in.Run, &plan); err != nil {
@@ -121,14 +128,6 @@ func (l *Ledger) LedgerOpenRun(ctx context.Context, in contract.OpenRunInput) (c
 	}
 	plan.Linked = len(links) > 0
 	return plan, nil
-}
-
-// kindOf returns the kind of a schedule to Qualys, "" for others.
-func kindOf(setup *Setup) string {
-	if setup.Schedule.ToQualys() {
-		return setup.Schedule.Kind
-	}
-	return ""
 }
 
 // untested reports whether the run is the first of its revision, or follows one
@@ -222,7 +221,7 @@ func (l *Ledger) LedgerPeek(ctx context.Context, in contract.ForecastInput) (con
 	}
 	s := setup.Schedule
 	if s.ToQualys() {
-		return contract.RunPlan{}, temporalError(&UserError{Message: fmt.Sprintf("schedule %s goes to Qualys: its runs plan before they write; see `qbridge export plan %s`", s.Name, s.Name)})
+		return contract.RunPlan{}, temporalError(&UserError{Message: fmt.Sprintf("schedule %s writes to Qualys: this is for schedules to ServiceNow", s.Name)})
 	}
 	opened, err := l.Store.Peek(ctx, store.OpenRun{
 		Schedule: s.Name, Source: s.Source, Target: s.Target, Direction: s.Direction, Revision: setup.Revision, RulesDigest: setup.RulesDigest,

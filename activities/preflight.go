@@ -56,7 +56,7 @@ const pluginTable = "sys_plugins"
 // learnPlugins notes which plugins the instance has that change what is mapped,
 // where software is written at all.
 func (a *Write) learnPlugins(ctx context.Context, cfg *config.Config, revision, target string) []contract.Check {
-	if !slices.ContainsFunc(cfg.Schedules, func(s config.Schedule) bool { return s.Target == target && s.Sections["software"] }) {
+	if !slices.ContainsFunc(cfg.Schedules, func(s config.Schedule) bool { return writesTo(&s, target) && s.Sections["software"] }) {
 		return nil
 	}
 	t, err := a.Vendors.ServiceNow(ctx, revision, target)

@@ -113,13 +113,10 @@ func (s *Settings) Of(ctx context.Context, revision, schedule string) (*Setup, e
 	if err != nil {
 		return nil, &UserError{Message: fmt.Sprintf("blackout of schedule %s: %v", schedule, err)}
 	}
-	if sched.ToQualys() {
-		return &Setup{Revision: id, Schedule: sched, Properties: c.config.Properties, Budget: rules}, nil
-	}
 	return &Setup{
-		Budget: rules, Since: since, Filter: filter, Push: apiOf(c.config, sched.Source) == config.APICSAM,
+		Budget: rules, Since: since, Filter: filter, Push: apiOf(c.config, sched.Qualys()) == config.APICSAM,
 		Revision: id, Schedule: sched, Properties: c.config.Properties,
-		Rules: c.rules[apiOf(c.config, sched.Source)], Mapping: c.mapping, DiscoverySource: sourceOf(c.config, sched.Target), Tables: tablesOf(c.config, sched.Target), Listed: map[string]map[string]bool{"tags": lo.SliceToMap(sched.Tags, func(t string) (string, bool) { return t, true })}, RulesDigest: rulesDigest(c, sched),
+		Rules: c.rules[apiOf(c.config, sched.Qualys())], Mapping: c.mapping, DiscoverySource: sourceOf(c.config, sched.ServiceNow()), Tables: tablesOf(c.config, sched.ServiceNow()), Listed: map[string]map[string]bool{"tags": lo.SliceToMap(sched.Tags, func(t string) (string, bool) { return t, true })}, RulesDigest: rulesDigest(c, sched),
 	}, nil
 }
 
@@ -196,6 +193,10 @@ func compile(document string) (*compiled, error) {
 // rulesDigest covers everything that changes what an asset becomes.
 func rulesDigest(c *compiled, s config.Schedule) string {
 	h := sha256.New()
+	if s.ToQualys() { // every run compares everything
+		fmt.Fprintln(h, s.Direction, s.Kind, s.Source, s.Target)
+		return hex.EncodeToString(h.Sum(nil)[:16])
+	}
 	fmt.Fprintln(h, c.rules[apiOf(c.config, s.Source)].Digest(), c.mapping.Digest(), s.Source, s.Target, s.Filter, s.Operation, s.Existing, s.Fallback.IPOnly)
 	for _, k := range slices.Sorted(maps.Keys(s.Sections)) {
 		fmt.Fprintln(h, k, s.Sections[k])
@@ -223,7 +224,7 @@ func rulesDigest(c *compiled, s config.Schedule) string {
 func budgetOf(cfg *config.Config, s *config.Schedule) (budget.Rules, error) {
 	var r budget.Rules
 	for _, q := range cfg.Qualys {
-		if name := lo.Ternary(s.ToQualys(), s.Target, s.Source); q.Name == name {
+		if q.Name == s.Qualys() {
 			r.Ceiling = int64(q.Budget.Ceiling)
 		}
 	}

@@ -27,17 +27,25 @@ type Vendors interface {
 
 // SourceNeeds are what a configuration needs of a subscription.
 type SourceNeeds struct {
-	Survey bool // look at what the configuration does not use, too
-	Tags   bool // a schedule writes them
-	Add    bool // a schedule adds addresses
+	Survey   bool // look at what the configuration does not use, too
+	Tags     bool // a schedule writes them
+	Metadata bool // a schedule writes business metadata of assets
+	Add      bool // a schedule adds addresses
 }
 
 // SourceNeedsOf returns what a configuration needs of one of its subscriptions.
 func SourceNeedsOf(cfg *config.Config, source string) SourceNeeds {
-	return SourceNeeds{
-		Tags: slices.ContainsFunc(cfg.Schedules, func(s config.Schedule) bool { return s.Source == source && s.Sections["tags"] }),
-		Add:  slices.ContainsFunc(cfg.Schedules, func(s config.Schedule) bool { return s.ToQualys() && s.Target == source && s.Kind == config.KindExport }),
+	var n SourceNeeds
+	for i := range cfg.Schedules {
+		s := &cfg.Schedules[i]
+		if s.Qualys() != source {
+			continue
+		}
+		n.Tags = n.Tags || !s.ToQualys() && s.Sections["tags"]
+		n.Metadata = n.Metadata || s.ToQualys() && s.Kind == config.KindMetadata
+		n.Add = n.Add || s.ToQualys() && s.Kind == config.KindExport
 	}
+	return n
 }
 
 // Needs are what a configuration needs of an instance.
@@ -65,13 +73,13 @@ func NeedsOf(cfg *config.Config, target string) Needs {
 	sections := m.Sections()
 	n.Cloud = slices.ContainsFunc(cfg.Schedules, func(s config.Schedule) bool {
 		on, set := s.Sections["cloud"]
-		return !s.ToQualys() && s.Target == target && (set && on || !set && sections["cloud"])
+		return writesTo(&s, target) && (set && on || !set && sections["cloud"])
 	})
 	names := tablesOf(cfg, target)
 	for _, t := range m.OwnTables() {
 		for _, s := range cfg.Schedules {
 			on, set := s.Sections[t.Section]
-			if name := orElse(names[t.Name], t.Name); !s.ToQualys() && s.Target == target && (set && on || !set && sections[t.Section]) && !slices.Contains(n.Tables, name) {
+			if name := orElse(names[t.Name], t.Name); writesTo(&s, target) && (set && on || !set && sections[t.Section]) && !slices.Contains(n.Tables, name) {
 				n.Tables = append(n.Tables, name)
 			}
 		}
@@ -79,11 +87,14 @@ func NeedsOf(cfg *config.Config, target string) Needs {
 	return n
 }
 
+// writesTo reports whether a schedule brings assets into an instance.
+func writesTo(s *config.Schedule, target string) bool { return !s.ToQualys() && s.Target == target }
+
 // apisOf returns the APIs of the sources that schedules bring into an instance.
 func apisOf(cfg *config.Config, target string) []string {
 	var out []string
 	for _, s := range cfg.Schedules {
-		if api := apiOf(cfg, s.Source); !s.ToQualys() && s.Target == target && !slices.Contains(out, api) {
+		if api := apiOf(cfg, s.Source); writesTo(&s, target) && !slices.Contains(out, api) {
 			out = append(out, api)
 		}
 	}
@@ -123,6 +134,8 @@ type Source struct {
 	Client qualys.Reader
 	// Probe asks what the account may do.
 	Probe *qualys.Probe
+	// Gateway writes to assets; nil where the connection has no gateway.
+	Gateway *qualys.Client
 	// Tags is the tree of tags; nil where the login cannot read it.
 	Tags *TagTree
 	// Addresses is the API for addresses; nil where the login cannot use it.

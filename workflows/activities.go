@@ -11,6 +11,7 @@ var (
 	configs   *activities.Config
 	approving *activities.Approvals
 	notifying *activities.Notify
+	business  *activities.Metadata
 	exporting *activities.Export
 	reading   *activities.CIs
 )

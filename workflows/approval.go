@@ -149,7 +149,7 @@ func (a *approvals) write(ctx workflow.Context) error {
 	}
 	workErr := a.claims(ctx, run)
 	a.failed = workErr != nil
-	in := contract.CloseRunInput{Plan: run.Plan, Status: "completed", Calls: run.calls(), Events: int64(info.GetCurrentHistoryLength())}
+	in := contract.CloseRunInput{Plan: run.Plan, Status: "completed", Calls: callsOf(run), Events: int64(info.GetCurrentHistoryLength())}
 	if workErr != nil {
 		in.Status, in.Error = "failed", rootMessage(workErr)
 		// What was claimed is approved still; the next decision, or tomorrow's look,
@@ -167,6 +167,14 @@ func (a *approvals) write(ctx workflow.Context) error {
 	return nil
 }
 
+// callsOf counts the vendor calls of a run by system.
+func callsOf(run *syncRun) map[string]int64 {
+	if run.Plan.Kind != "" {
+		return map[string]int64{"qualys": run.QualysCalls}
+	}
+	return map[string]int64{"servicenow": run.ServiceNowCalls}
+}
+
 // claims writes page after page until nothing approved is left, or the history is
 // long enough.
 func (a *approvals) claims(ctx workflow.Context, run *syncRun) error {
@@ -178,7 +186,7 @@ func (a *approvals) claims(ctx workflow.Context, run *syncRun) error {
 		if page.Count == 0 {
 			return nil
 		}
-		if err := run.writeApproved(ctx, page); err != nil {
+		if err := writeApproved(ctx, run, page); err != nil {
 			return fmt.Errorf("write approved records: %w", err)
 		}
 		if workflow.GetInfo(ctx).GetContinueAsNewSuggested() {
@@ -188,19 +196,27 @@ func (a *approvals) claims(ctx workflow.Context, run *syncRun) error {
 	}
 }
 
-// writeApproved writes a page of approved records to where its schedule goes.
-func (r *syncRun) writeApproved(ctx workflow.Context, page contract.PageRef) error {
-	if r.Plan.Kind != "" {
-		return r.writeOut(ctx, page.Page)
-	}
+// writeApproved lets the writer of the records' kind write a page of them.
+func writeApproved(ctx workflow.Context, run *syncRun, page contract.PageRef) error {
 	var res contract.WritePageResult
-	err := r.patient(ctx, contract.ServiceNowQueue(r.Plan.Target), &res, func() workflow.Future {
-		return workflow.ExecuteActivity(write(ctx, r.Plan.Target, fmt.Sprintf("write %d approved records", page.ToWrite)),
-			writer.ServiceNowWriteApproved, contract.WritePageInput{Plan: r.Plan.OfPage(), Page: page.Page})
-	})
-	r.ServiceNowCalls += res.Calls
-	r.Counters.Add(res.Counters)
-	return err
+	in, summary := contract.WritePageInput{Plan: run.Plan.OfPage(), Page: page.Page}, fmt.Sprintf("write %d approved records", page.ToWrite)
+	queue, calls, start := contract.ServiceNowQueue(run.Plan.ServiceNow()), &run.ServiceNowCalls, func() workflow.Future {
+		return workflow.ExecuteActivity(write(ctx, run.Plan.Target, summary), writer.ServiceNowWriteApproved, in)
+	}
+	if run.Plan.Kind != "" {
+		queue, calls, start = contract.QualysQueue(run.Plan.Qualys()), &run.QualysCalls, func() workflow.Future {
+			if run.Plan.Kind == kindExport {
+				return workflow.ExecuteActivity(update(ctx, run.Plan.Target, summary), exporting.QualysWriteExport, in)
+			}
+			return workflow.ExecuteActivity(update(ctx, run.Plan.Target, summary), business.QualysWriteApprovedMetadata, in)
+		}
+	}
+	if err := run.patient(ctx, queue, &res, start); err != nil {
+		return err
+	}
+	*calls += res.Calls
+	run.Counters.Add(res.Counters)
+	return nil
 }
 
 // look counts what waits, ends the wait of what has waited too long, and shows it.

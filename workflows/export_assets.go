@@ -10,7 +10,6 @@ import (
 
 // Stages of a run to Qualys beside those of every run.
 const (
-	stageReading  = "reading CIs"
 	stagePlanning = "planning"
 	stageAdding   = "adding"
 )
@@ -21,8 +20,15 @@ const (
 // result of a run that finishes is its RunResult.
 func ExportAssets(ctx workflow.Context, in contract.RunInput) (contract.RunResult, error) {
 	r := &syncRun{RunInput: in, stage: stageOpening}
-	return r.run(ctx, r.export)
+	if err := workflow.SetQueryHandlerWithOptions(ctx, contract.QueryStatus, r.status,
+		workflow.QueryHandlerOptions{Description: "stage and counters of the run"}); err != nil {
+		return contract.RunResult{}, err
+	}
+	return r.execute(ctx, r.export)
 }
+
+// kindExport is the kind of schedules whose records QualysWriteExport writes.
+const kindExport = "export"
 
 // export reads the CIs, plans what the subscription lacks, and adds it.
 func (r *syncRun) export(ctx workflow.Context) error {
@@ -62,17 +68,9 @@ func (r *syncRun) export(ctx workflow.Context) error {
 func (r *syncRun) writeOut(ctx workflow.Context, page int64) error {
 	var res contract.WritePageResult
 	err := r.patient(ctx, contract.QualysQueue(r.Plan.Qualys()), &res, func() workflow.Future {
-		return workflow.ExecuteActivity(fetch(ctx, r.Plan.Qualys(), "write to "+r.Plan.Qualys()), exporting.QualysWriteExport, contract.WritePageInput{Plan: r.Plan.OfPage(), Page: page})
+		return workflow.ExecuteActivity(update(ctx, r.Plan.Qualys(), "write to "+r.Plan.Qualys()), exporting.QualysWriteExport, contract.WritePageInput{Plan: r.Plan.OfPage(), Page: page})
 	})
 	r.QualysCalls += res.Calls
 	r.Counters.Add(res.Counters)
 	return err
-}
-
-// calls are the calls of a run by system, as far as it made any.
-func (r *syncRun) calls() map[string]int64 {
-	if r.Plan.Kind != "" {
-		return map[string]int64{"qualys": r.QualysCalls}
-	}
-	return map[string]int64{"servicenow": r.ServiceNowCalls}
 }

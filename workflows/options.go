@@ -44,6 +44,20 @@ func write(ctx workflow.Context, connection, summary string) workflow.Context {
 	return vendor(ctx, contract.ServiceNowQueue(connection), writeTimeout, summary)
 }
 
+// update returns a context for activities that write to a Qualys connection.
+func update(ctx workflow.Context, connection, summary string) workflow.Context {
+	return vendor(ctx, contract.QualysQueue(connection), writeTimeout, summary)
+}
+
+// compute returns a context for activities of the run store that work on much of
+// what it holds.
+func compute(ctx workflow.Context, summary string) workflow.Context {
+	ctx = ledger(ctx, summary)
+	o := workflow.GetActivityOptions(ctx)
+	o.StartToCloseTimeout = writeTimeout
+	return workflow.WithActivityOptions(ctx, o)
+}
+
 func vendor(ctx workflow.Context, queue string, timeout time.Duration, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue:              queue,

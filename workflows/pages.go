@@ -216,5 +216,5 @@ func (r *syncRun) continueAsNew(ctx workflow.Context) error {
 	p.Events += int64(workflow.GetInfo(ctx).GetCurrentHistoryLength())
 	in := r.RunInput
 	in.Continued = &p
-	return workflow.NewContinueAsNewError(ctx, contract.SyncInventory, in)
+	return workflow.NewContinueAsNewError(ctx, r.workflowType(), in)
 }

@@ -14,14 +14,15 @@ type Registry interface {
 // Register registers every workflow under the name that callers know.
 func Register(r Registry) {
 	for name, w := range map[string]any{
-		contract.SyncInventory: SyncInventory,
-		contract.ApplyConfig:   ApplyConfig,
-		contract.Approval:      Approval,
-		contract.Preflight:     Preflight,
-		contract.Forecast:      Forecast,
-		contract.PinRun:        PinRun,
-		contract.Adopt:         Adopt,
-		contract.ExportAssets:  ExportAssets,
+		contract.SyncInventory:  SyncInventory,
+		contract.ExportAssets:   ExportAssets,
+		contract.ExportMetadata: ExportMetadata,
+		contract.ApplyConfig:    ApplyConfig,
+		contract.Approval:       Approval,
+		contract.Preflight:      Preflight,
+		contract.Forecast:       Forecast,
+		contract.PinRun:         PinRun,
+		contract.Adopt:          Adopt,
 	} {
 		r.RegisterWorkflowWithOptions(w, workflow.RegisterOptions{Name: name})
 	}

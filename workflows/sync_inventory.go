@@ -29,17 +29,11 @@ const (
 // skipped.
 func SyncInventory(ctx workflow.Context, in contract.RunInput) (contract.RunResult, error) {
 	r := &syncRun{RunInput: in, stage: stageOpening}
-	return r.run(ctx, r.work)
-}
-
-// run answers the status query and does the work of the run between its opening
-// and closing.
-func (r *syncRun) run(ctx workflow.Context, work func(workflow.Context) error) (contract.RunResult, error) {
 	if err := workflow.SetQueryHandlerWithOptions(ctx, contract.QueryStatus, r.status,
 		workflow.QueryHandlerOptions{Description: "stage and counters of the run"}); err != nil {
 		return contract.RunResult{}, err
 	}
-	return r.execute(ctx, work)
+	return r.execute(ctx, r.work)
 }
 
 // syncRun is one run. The embedded input is what continue-as-new carries.
@@ -50,6 +44,7 @@ type syncRun struct {
 	waiting string
 }
 
+// execute does work between opening and closing the run.
 func (r *syncRun) execute(ctx workflow.Context, work func(workflow.Context) error) (contract.RunResult, error) {
 	if r.Continued != nil {
 		r.RunProgress = *r.Continued
@@ -99,7 +94,7 @@ func (r *syncRun) open(ctx workflow.Context) error {
 		Verify:     r.Verify,
 		Sample:     r.Sample,
 		Since:      r.Since,
-		Workflow:   ofKind(info.WorkflowType.Name),
+		Workflow:   info.WorkflowType.Name,
 	}).Get(ctx, &r.Plan)
 	if err != nil {
 		return fmt.Errorf("open run of %s: %w", r.Schedule, err)
@@ -107,16 +102,14 @@ func (r *syncRun) open(ctx workflow.Context) error {
 	r.Cursor = r.Plan.Cursor
 	r.tag(ctx,
 		attrSchedule.ValueSet(r.Plan.Schedule), attrSource.ValueSet(r.Plan.Source),
-		attrDirection.ValueSet(info.WorkflowType.Name), attrMode.ValueSet(r.Plan.Mode), attrStage.ValueSet(r.stage))
+		attrDirection.ValueSet(r.workflowType()), attrMode.ValueSet(r.Plan.Mode), attrStage.ValueSet(r.stage))
 	return nil
 }
 
-// ofKind returns the type of a workflow that is not the usual one.
-func ofKind(workflowType string) string {
-	if workflowType == contract.SyncInventory {
-		return ""
-	}
-	return workflowType
+// workflowType is the name of the run's workflow.
+func (r *syncRun) workflowType() string {
+	name, _ := contract.RunOf(r.Plan.Kind, r.Plan.Schedule)
+	return name
 }
 
 // checkLinks reads a sample of linked CIs back; any missing one means that the
@@ -226,7 +219,7 @@ func (r *syncRun) enter(ctx workflow.Context, stage string) {
 // show renders the run for the Temporal UI.
 func (r *syncRun) show(ctx workflow.Context) {
 	var b strings.Builder // Sprintf, because the determinism check cannot see through Fprintf
-	b.WriteString(fmt.Sprintf("**%s** · %s · %d of %s %s · %d pages\n\n", r.stage, r.Plan.Mode, r.Counters.Fetched, orUnknown(r.Plan.Total), r.records(), r.Pages))
+	b.WriteString(fmt.Sprintf("**%s** · %s · %d of %s assets · %d pages\n\n", r.stage, r.Plan.Mode, r.Counters.Fetched, orUnknown(r.Plan.Total), r.Pages))
 	if elapsed := workflow.Now(ctx).Sub(r.Plan.StartedAt); elapsed > time.Second && r.Counters.Fetched > 0 && !r.Plan.StartedAt.IsZero() {
 		rate := float64(r.Counters.Fetched) / elapsed.Seconds()
 		b.WriteString(fmt.Sprintf("%.0f assets/s", rate))
@@ -244,14 +237,6 @@ func (r *syncRun) show(ctx workflow.Context) {
 	}
 	b.WriteString(fmt.Sprintf("\n`qbridge run show %s`\n", r.Plan.Run))
 	workflow.SetCurrentDetails(ctx, b.String())
-}
-
-// records says what the run counts.
-func (r *syncRun) records() string {
-	if r.Plan.Kind != "" {
-		return "records"
-	}
-	return "assets"
 }
 
 func orUnknown(n int64) string {

@@ -31,7 +31,7 @@ func (w *wireAsset) convert() *asset.Asset {
 			OperationalStatus: string(w.Business.OperationalStatus),
 		},
 	}
-	a.Applications = w.Apps
+	a.Applications, a.ApplicationDetails = w.Apps.convert()
 	w.lists(a)
 	for _, s := range w.present {
 		if section := asset.Section(s); w.carried(section) {
@@ -40,6 +40,22 @@ func (w *wireAsset) convert() *asset.Asset {
 	}
 	a.TrackingMethod = newestSource(a.Inventory)
 	return a
+}
+
+// convert returns the ids of applications, and the applications as they are shown.
+func (w wireApps) convert() ([]string, []asset.BusinessApplication) {
+	if w == nil {
+		return nil, nil
+	}
+	ids, out := make([]string, len(w)), make([]asset.BusinessApplication, len(w))
+	for i, a := range w {
+		ids[i] = string(a.ID)
+		out[i] = asset.BusinessApplication{
+			ID: string(a.ID), Name: string(a.Name), Criticality: string(a.Criticality), Status: string(a.Status), Environment: string(a.Environment), UsedFor: string(a.UsedFor),
+			OperationalStatus: string(a.OperationalStatus), OwnedBy: string(a.OwnedBy), ManagedBy: string(a.ManagedBy), SupportedBy: string(a.SupportedBy), SupportGroup: string(a.SupportGroup),
+		}
+	}
+	return ids, out
 }
 
 // carried reports whether a section that was not null really held its list.

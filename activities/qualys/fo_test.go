@@ -178,7 +178,7 @@ func TestPlannedAddressesAreAddedAsConfigured(t *testing.T) {
 	ranges, err := export.ParseSet([]string{"10.0.0.1", "10.0.0.8/30"})
 	require.NoError(t, err)
 	got, _, err := c.AddIPs(context.Background(), qualys.AddIPsOf(export.IPCall{Network: "7", Ranges: ranges.Ranges()}, export.Registration{
-		VM: true, CertView: true, Tracking: "DNS", Owner: "acme_jd", Comment: "from the CMDB & more", UserFields: [3]string{"a", "", "c#"}, AssetGroup: "CMDB",
+		VM: true, CertView: true, Tracking: "DNS", Owner: "acme_jd", Comment: "from the CMDB & more", UserFields: []string{"a", "", "c#"}, AssetGroup: "CMDB",
 	}))
 	require.NoError(t, err)
 	require.Equal(t, added, got.Text)

@@ -102,22 +102,31 @@ func (w *wireBusiness) UnmarshalJSON(b []byte) error {
 	}{&w.Company, &w.Department, &w.OwnedBy, &w.Environment, &w.ManagedBy, &w.SupportedBy, &w.SupportGroup, &w.OperationalStatus})
 }
 
-// wireApps are the ids of the business applications that a CMDB gave the asset. nil
-// means that nothing is known: what has another shape must not fail an asset.
-type wireApps []string
+// wireApps are the business applications that a CMDB gave the asset. nil means that
+// nothing is known: what has another shape must not fail an asset.
+type wireApps []wireApp
+
+type wireApp struct {
+	ID                text `json:"id"`
+	Name              text `json:"name"`
+	Criticality       text `json:"businessCriticality"`
+	Status            text `json:"status"`
+	Environment       text `json:"environment"`
+	UsedFor           text `json:"usedFor"`
+	OperationalStatus text `json:"operationalStatus"`
+	OwnedBy           text `json:"ownedBy"`
+	ManagedBy         text `json:"managedBy"`
+	SupportedBy       text `json:"supportedBy"`
+	SupportGroup      text `json:"supportGroup"`
+}
 
 func (w *wireApps) UnmarshalJSON(b []byte) error {
-	var list listOf[struct {
-		ID text `json:"id"`
-	}]
+	var list listOf[wireApp]
 	wrapper := struct {
 		Apps *json.RawMessage `json:"businessApp"`
 	}{}
 	if b[0] == '{' && json.Unmarshal(b, &wrapper) == nil && wrapper.Apps != nil && list.UnmarshalJSON(b) == nil && list.Present {
-		*w = wireApps{}
-		for _, a := range list.Items {
-			*w = append(*w, string(a.ID))
-		}
+		*w = append(wireApps{}, list.Items...)
 	}
 	return nil
 }

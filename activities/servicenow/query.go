@@ -30,16 +30,6 @@ type Condition struct {
 	values []string
 	parts  []Condition
 	or     bool
-	raw    string
-}
-
-// Encoded is a query that a person wrote, as ServiceNow copies it; its values are
-// sent as they are. It sets no order and joins no queries with ^NQ.
-func Encoded(query string) Condition {
-	if query == "" {
-		return Condition{}
-	}
-	return Condition{op: "encoded", raw: query}
 }
 
 // Eq compares with one value; databases usually ignore case.
@@ -77,6 +67,19 @@ func (c Column) is(op string, values ...string) Condition {
 // And selects rows that satisfy all conditions.
 func And(parts ...Condition) Condition { return Condition{parts: parts} }
 
+// Encoded is an encoded query as an operator wrote it, "" for all rows. It is sent as
+// it is: it must hold neither a second set of conditions (^NQ) nor an order, or
+// paging by key would read it in part.
+func Encoded(query string) Condition {
+	if query = strings.TrimSuffix(strings.Trim(query, "^"), "^EQ"); query == "" {
+		return Condition{}
+	}
+	return Condition{op: opEncoded, values: []string{query}}
+}
+
+// opEncoded marks a condition that is a whole encoded query.
+const opEncoded = "encoded"
+
 // AnyOf selects rows that satisfy one of some single conditions: an encoded
 // query binds OR to the condition before, so an And cannot be a part.
 func AnyOf(parts ...Condition) Condition { return Condition{parts: parts, or: true} }
@@ -101,6 +104,9 @@ func safeValue(op, v string) bool {
 	// What would make another operator of IN: IN_HIERARCHY, INSTANCEOF.
 	return op != "IN" || !strings.Contains(v, ",") && !strings.HasPrefix(v, "_HIERARCHY") && !strings.HasPrefix(v, "STANCEOF")
 }
+
+// apart are the parts of an encoded query that conditions after it would not bind to.
+var apart = regexp.MustCompile(`(^|\^)(NQ|ORDERBY|GROUPBY|ENDQUERY)`)
 
 // flat returns the conditions that are joined by AND.
 func (q Condition) flat() []Condition {
@@ -129,12 +135,6 @@ func (q Condition) encode(op string) (string, error) {
 
 // single encodes a condition that holds no And.
 func (q Condition) single(op string) (string, error) {
-	if q.raw != "" {
-		if strings.Contains(q.raw, "ORDERBY") || strings.Contains(q.raw, "^NQ") || strings.ContainsFunc(q.raw, unicode.IsControl) {
-			return "", invalid(op, "the query sets an order, joins queries or has a line break")
-		}
-		return strings.Trim(q.raw, "^"), nil
-	}
 	if q.or {
 		out := make([]string, len(q.parts))
 		for i, p := range q.parts {
@@ -150,6 +150,12 @@ func (q Condition) single(op string) (string, error) {
 			return "", invalid(op, "AnyOf without conditions")
 		}
 		return strings.Join(out, "^OR"), nil
+	}
+	if q.op == opEncoded {
+		if apart.MatchString(q.values[0]) || strings.ContainsFunc(q.values[0], unicode.IsControl) {
+			return "", invalid(op, "the encoded query holds a second set of conditions, an order or control characters")
+		}
+		return q.values[0], nil
 	}
 	if !nameShape.MatchString(string(q.column)) {
 		return "", invalid(op, "%q is not a column", cut(string(q.column), 40))
@@ -214,7 +220,7 @@ func (q Condition) split() []Condition {
 
 // weight is the length of a condition in a URL.
 func (q Condition) weight() int {
-	n := len(q.column) + len(q.op) + len("%5E") + len(url.QueryEscape(q.raw))
+	n := len(q.column) + len(q.op) + len("%5E")
 	for _, v := range q.values {
 		n += len(url.QueryEscape(v)) + len("%2C")
 	}

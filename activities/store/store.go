@@ -55,9 +55,9 @@ type Store interface {
 	Machines
 	Approvals
 	Links
+	Drafts
 	References
 	Pollers
-	Materials
 	Reader
 	// Ping reports whether the store answers.
 	Ping(ctx context.Context) error
@@ -373,6 +373,19 @@ type Machines interface {
 	Identify(ctx context.Context, source string, enumeration int64, page []Machine) (known, others []Machine, err error)
 	// Generation returns the generation of an asset, 0 when it is not known.
 	Generation(ctx context.Context, source string, id int64) (int64, error)
+	// Generations returns the generations of assets; those that are 0 or not known
+	// are absent.
+	Generations(ctx context.Context, source string, ids []int64) (map[int64]int64, error)
+}
+
+// Drafts keep what a run reads before it can plan anything, in numbered parts: it
+// is too much for a history, and no record of its own. They go when the run closes.
+type Drafts interface {
+	// PutDraft stores a part; storing it again replaces it. ErrStaleEpoch when the
+	// lease is lost.
+	PutDraft(ctx context.Context, run string, epoch int64, name string, part int64, body []byte) error
+	// Draft returns a part, or ErrNotFound.
+	Draft(ctx context.Context, run, name string, part int64) ([]byte, error)
 }
 
 // Link ties a source key to a CI of a target. It belongs to no schedule.
@@ -421,16 +434,6 @@ type Pollers interface {
 	ReleasePoller(ctx context.Context, queue, owner string) error
 	// Polled reports whether some process polls the queue now.
 	Polled(ctx context.Context, queue string) (bool, error)
-}
-
-// Materials keep what a run reads from one system until it plans with the other.
-// They go when the run closes.
-type Materials interface {
-	// PutMaterial stores a part of a run. Part 0 begins anew: what an attempt before
-	// it left is forgotten. ErrStaleEpoch.
-	PutMaterial(ctx context.Context, run string, epoch, part int64, body []byte) error
-	// Material gives the parts of a run in their order.
-	Material(ctx context.Context, run string, each func(body []byte) error) error
 }
 
 // RunFilter selects runs; zero fields do not filter. Newest first.

@@ -74,7 +74,7 @@ func (s *stack) firstSync(ctx context.Context) (int, error) {
 
 // startRun starts a run, or finds the one that an interrupted stack left behind.
 func (s *stack) startRun(ctx context.Context, schedule string) (client.WorkflowRun, error) {
-	run, err := cli.Start(ctx, s.client, "", contract.RunInput{Schedule: schedule, Full: true})
+	run, err := cli.Start(ctx, s.client, contract.RunInput{Schedule: schedule, Full: true})
 	if err == nil {
 		fmt.Fprintf(s.out, "run %s of schedule %s\n", run.GetRunID(), schedule)
 		return run, nil

@@ -89,6 +89,8 @@ type Asset struct {
 	// Applications are the ids of business applications that a CMDB gave the asset;
 	// nil means that the answer did not say.
 	Applications []string
+	// ApplicationDetails are the same applications with what is known of them.
+	ApplicationDetails []BusinessApplication
 
 	// Present holds the sections that this answer really carried (not null,
 	// not excluded). Order is not significant.
@@ -270,6 +272,12 @@ type Location struct {
 // BusinessInformation is what a CMDB wrote into Qualys earlier.
 type BusinessInformation struct {
 	Company, Department, OwnedBy, Environment, ManagedBy, SupportedBy, SupportGroup, OperationalStatus string
+}
+
+// BusinessApplication is an application that a CMDB gave an asset.
+type BusinessApplication struct {
+	ID, Name, Criticality, Status, Environment, UsedFor, OperationalStatus string
+	OwnedBy, ManagedBy, SupportedBy, SupportGroup                          string
 }
 
 // CloudProvider names a cloud; the empty string means none.

@@ -139,7 +139,9 @@ type Secret string
 // Direction of a schedule.
 const (
 	DirectionToServiceNow = "qualys-to-servicenow"
-	DirectionToQualys     = "servicenow-to-qualys"
+	// DirectionToQualys is that of schedules whose source is an instance of
+	// ServiceNow and whose target is a subscription of Qualys.
+	DirectionToQualys = "servicenow-to-qualys"
 )
 
 // Kinds of schedules.
@@ -148,7 +150,11 @@ const (
 	// KindSoftwareCatalogue writes the packages that assets have installed and
 	// nothing of the assets, so that assets can be paused meanwhile.
 	KindSoftwareCatalogue = "software-catalogue"
-	// KindExport adds the addresses of CIs that a subscription lacks.
+	// KindMetadata writes business metadata of CIs to their assets (direction
+	// servicenow-to-qualys).
+	KindMetadata = "metadata"
+	// KindExport adds the addresses of CIs that a subscription lacks (direction
+	// servicenow-to-qualys).
 	KindExport = "export"
 )
 
@@ -174,8 +180,8 @@ const (
 // Schedule is one recurring or manual sync.
 type Schedule struct {
 	Name      string   `yaml:"name" json:"name"`
-	Kind      string   `yaml:"kind,omitzero" json:"kind,omitempty"` // inventory (default) | software-catalogue; to Qualys: export
-	Direction string   `yaml:"direction" json:"direction"`          // qualys-to-servicenow (default) | servicenow-to-qualys
+	Kind      string   `yaml:"kind,omitzero" json:"kind,omitempty"` // inventory (default) | software-catalogue | metadata
+	Direction string   `yaml:"direction" json:"direction"`
 	Source    string   `yaml:"source" json:"source"`
 	Target    string   `yaml:"target" json:"target"`
 	Every     Duration `yaml:"every,omitzero" json:"every,omitzero"`
@@ -213,19 +219,39 @@ type Schedule struct {
 	Operation        string   `yaml:"operation,omitzero" json:"operation,omitempty"`
 	Existing         string   `yaml:"existing,omitzero" json:"existing,omitempty"`
 	Fallback         Fallback `yaml:"fallback,omitzero" json:"fallback,omitzero"`
-	// Select names the CIs of a schedule to Qualys, and Addresses says how their
-	// addresses are added.
-	Select    []Select           `yaml:"select,omitzero" json:"select,omitempty"`
+	// Select are the CIs that a schedule to Qualys reads.
+	Select []Selection `yaml:"select,omitzero" json:"select,omitempty"`
+	// Metadata says what a schedule of kind metadata writes.
+	Metadata export.MetadataSettings `yaml:"metadata,omitzero" json:"metadata,omitzero"`
+	// Addresses says how a schedule of kind export adds addresses.
 	Addresses *export.IPSettings `yaml:"addresses,omitzero" json:"addresses,omitempty"`
 }
 
-// ToQualys says whether the schedule goes from the CMDB to Qualys.
+// ToQualys reports whether a schedule writes to Qualys.
 func (s *Schedule) ToQualys() bool { return s.Direction == DirectionToQualys }
 
-// Select names CIs by their table and an encoded query.
-type Select struct {
-	Table string `yaml:"table" json:"table"`                    // with the tables below it
-	Query string `yaml:"query,omitzero" json:"query,omitempty"` // without order
+// Qualys returns the name of the schedule's Qualys connection, ServiceNow that of
+// its instance.
+func (s *Schedule) Qualys() string {
+	if s.ToQualys() {
+		return s.Target
+	}
+	return s.Source
+}
+
+// ServiceNow returns the name of the schedule's instance.
+func (s *Schedule) ServiceNow() string {
+	if s.ToQualys() {
+		return s.Source
+	}
+	return s.Target
+}
+
+// Selection is a part of the CMDB: the rows of a class and its subclasses that an
+// encoded query selects.
+type Selection struct {
+	Table string `yaml:"table" json:"table"`
+	Query string `yaml:"query,omitzero" json:"query,omitempty"`
 }
 
 // Fallback says what becomes of assets that no rule knows.

@@ -116,9 +116,8 @@ func (c *Config) fill() {
 	for i := range c.Schedules {
 		s := &c.Schedules[i]
 		def(&s.Direction, DirectionToServiceNow)
-		if s.ToQualys() {
+		if s.ToQualys() && s.Kind == KindExport {
 			def(&s.Approval, ApprovalManual) // what is added to a subscription cannot be removed again
-			continue
 		}
 		def(&s.Approval, ApprovalAuto)
 		def(&s.Operation, OperationCreateAndUpdate)

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net/url"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -269,30 +270,21 @@ func (v *validator) schedule(place string, s *Schedule) {
 	}
 	v.name(place, s.Name, names)
 	v.oneOf(place+".direction", s.Direction, DirectionToServiceNow, DirectionToQualys)
-	v.oneOf(place+".approval", s.Approval, ApprovalAuto, ApprovalManual)
-	v.check(s.ApprovalBatch >= 0 && s.ApprovalBatch <= 300, place+".approvalBatch", fmt.Sprintf("%d is out of range", s.ApprovalBatch), "write a number from 1 to 300")
-	v.check(s.ApprovalExpiry >= 0, place+".approvalExpiry", "is negative", "write for example 14d")
-	v.check(s.ApprovalReminder >= 0, place+".approvalReminder", "is negative", "write for example 2d")
 	if s.ToQualys() {
 		v.toQualys(place, s)
-	} else {
-		v.toServiceNow(place, s)
+		return
 	}
-	v.timing(place, s)
-}
-
-// toServiceNow checks what only schedules to an instance have.
-func (v *validator) toServiceNow(place string, s *Schedule) {
-	v.check(len(s.Select) == 0, place+".select", "has no meaning for direction "+DirectionToServiceNow, "use filter, or set direction: "+DirectionToQualys)
-	v.check(s.Addresses == nil, place+".addresses", "has no meaning for direction "+DirectionToServiceNow, "remove it, or set direction: "+DirectionToQualys)
 	v.oneOf(place+".kind", orDefault(s.Kind, KindInventory), KindInventory, KindSoftwareCatalogue)
+	v.check(len(s.Select) == 0 && s.Addresses == nil && reflect.ValueOf(s.Metadata).IsZero(), place, "has select, addresses or metadata, which only schedules to Qualys have", "remove them, or set direction: "+DirectionToQualys)
 	v.check(s.Kind != KindSoftwareCatalogue || len(s.Sections) == 0, place+".sections", "have no meaning for the catalogue of software", "remove them")
 	sources := lo.Map(v.config.Qualys, func(q Qualys, _ int) string { return q.Name })
 	targets := lo.Map(v.config.ServiceNow, func(s ServiceNow, _ int) string { return s.Name })
 	v.reference(place+".source", s.Source, "qualys", sources)
 	v.reference(place+".target", s.Target, "servicenow", targets)
+	v.oneOf(place+".approval", s.Approval, ApprovalAuto, ApprovalManual)
 	v.check(s.Approval == ApprovalManual || len(s.AutoApprove.Create)+len(s.AutoApprove.Update) == 0, place+".autoApprove", "has no meaning without approval: manual", "set approval: manual, or remove it")
 	v.check(s.Approval != ApprovalManual || s.Kind != KindSoftwareCatalogue, place+".approval", "the software catalogue is not approved record by record", "use approval: auto")
+	v.waits(place, s)
 	v.oneOf(place+".operation", s.Operation, OperationCreateAndUpdate, OperationCreate, OperationUpdate)
 	v.oneOf(place+".existing", s.Existing, ExistingMetadataOnly, ExistingFull)
 	if s.Filter != "" {
@@ -304,6 +296,14 @@ func (v *validator) toServiceNow(place string, s *Schedule) {
 		v.check(slices.Contains(Sections, name), place+".sections", fmt.Sprintf("unknown section %q; did you mean %q?", name, classify.Nearest(name, Sections)), "")
 	}
 	v.check(!s.Sections["tags"] || len(s.Tags) > 0, place+".tags", "names no tags, so the section tags would write none", "list the names of the tags to write")
+	v.timing(place, s)
+}
+
+// waits checks how records wait for a person.
+func (v *validator) waits(place string, s *Schedule) {
+	v.check(s.ApprovalBatch >= 0 && s.ApprovalBatch <= 300, place+".approvalBatch", fmt.Sprintf("%d is out of range", s.ApprovalBatch), "write a number from 1 to 300")
+	v.check(s.ApprovalExpiry >= 0, place+".approvalExpiry", "is negative", "write for example 14d")
+	v.check(s.ApprovalReminder >= 0, place+".approvalReminder", "is negative", "write for example 2d")
 }
 
 func mapKeys[V any](m map[string]V) func(yield func(string) bool) {

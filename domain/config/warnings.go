@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/qbridge/qbridge/domain/qql"
@@ -35,6 +36,9 @@ func (c *Config) Warnings() []Problem {
 func overlap(a, b *Schedule) bool {
 	if a.Source != b.Source || a.Target != b.Target || a.Direction != b.Direction || orDefault(a.Kind, KindInventory) != orDefault(b.Kind, KindInventory) {
 		return false
+	}
+	if a.ToQualys() {
+		return slices.ContainsFunc(a.Select, func(x Selection) bool { return slices.Contains(b.Select, x) })
 	}
 	if a.Filter == "" || b.Filter == "" {
 		return true

@@ -34,6 +34,7 @@ func canonical(p *Parts) *Parts {
 		Tables:     stableRows(p.Tables),
 		UpdateOnly: p.UpdateOnly,
 		Primary:    p.Primary,
+		Change:     p.Change,
 	}
 	if p.Native != nil {
 		n := stableItem(*p.Native)

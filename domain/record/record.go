@@ -7,6 +7,8 @@
 package record
 
 import (
+	"encoding/json"
+
 	"github.com/qbridge/qbridge/domain/cmdb"
 )
 
@@ -20,6 +22,10 @@ const (
 	// KindCatalogue is what an asset brings to the catalogue of software: packages
 	// that many assets share, without its CI.
 	KindCatalogue Kind = "catalogue"
+	// KindMetadata is the business metadata of an asset, KindApplication a business
+	// application: both are written to Qualys.
+	KindMetadata    Kind = "metadata"
+	KindApplication Kind = "application"
 	// KindAddresses is a plan of addresses to add to a subscription.
 	KindAddresses Kind = "addresses"
 )
@@ -49,6 +55,8 @@ type Parts struct {
 	// SharedName says that machines with other serial numbers or adapters have
 	// the same name: it is written but never offered for identification.
 	SharedName bool `json:"sharedName,omitempty"`
+	// Change is what a record holds that is written to Qualys, as its kind defines.
+	Change json.RawMessage `json:"change,omitempty"`
 	// Flags tell what could not be written as it was reported.
 	Flags []Flag `json:"flags,omitempty"`
 }

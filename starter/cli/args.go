@@ -63,10 +63,8 @@ func (a *app) known(ctx context.Context, schedule string) (kind string, err erro
 	if err != nil {
 		return "", nil //nolint:nilerr // the worker may be newer than this command; it decides
 	}
-	for i := range cfg.Schedules {
-		if s := &cfg.Schedules[i]; s.Name == schedule {
-			return lo.Ternary(s.ToQualys(), s.Kind, ""), nil
-		}
+	if s, ok := lo.Find(cfg.Schedules, func(s config.Schedule) bool { return s.Name == schedule }); ok {
+		return s.Kind, nil
 	}
 	names := lo.Map(cfg.Schedules, func(s config.Schedule, _ int) string { return s.Name })
 	return "", &ExitError{Code: ExitUsage, Err: fmt.Errorf("there is no schedule %q; revision %s has %s", schedule, active.Revision, strings.Join(names, ", "))}

@@ -30,12 +30,10 @@ func (a *app) runStart() *cobra.Command {
 		Use:   "start SCHEDULE",
 		Short: "Start a run of a schedule now",
 		Long: `start starts a run of a schedule. A run that meets a living one of the same
-schedule completes as skipped. A schedule from ServiceNow to Qualys plans first,
-and with approval: manual (its default) writes nothing before staged approve.
+schedule completes as skipped.
 
 The same with the temporal CLI:
-  temporal workflow start --type SyncInventory --task-queue qbridge --workflow-id sync/SCHEDULE --input '{"schedule":"SCHEDULE"}'
-or, for kind: export, --type ExportAssets --workflow-id export/SCHEDULE.`,
+  temporal workflow start --type SyncInventory --task-queue qbridge --workflow-id sync/SCHEDULE --input '{"schedule":"SCHEDULE"}'`,
 		Args: one("qbridge run start servers"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
@@ -62,7 +60,7 @@ or, for kind: export, --type ExportAssets --workflow-id export/SCHEDULE.`,
 			if err != nil {
 				return err
 			}
-			run, err := Start(ctx, c, kind, in)
+			run, err := start(ctx, c, kind, in)
 			if err != nil {
 				return err
 			}
@@ -84,15 +82,18 @@ or, for kind: export, --type ExportAssets --workflow-id export/SCHEDULE.`,
 	return cmd
 }
 
-// Start starts a run of a schedule. Its kind is that of one to Qualys, "" for others.
-// A running one is an error that names it.
-func Start(ctx context.Context, c client.Client, kind string, in contract.RunInput) (client.WorkflowRun, error) {
-	name := contract.WorkflowOf(kind)
-	id := contract.RunWorkflowID(name, in.Schedule)
+// Start starts a run of a schedule to ServiceNow. A running one is an error that
+// names it.
+func Start(ctx context.Context, c client.Client, in contract.RunInput) (client.WorkflowRun, error) {
+	return start(ctx, c, "", in)
+}
+
+// start starts a run of a schedule of a kind.
+func start(ctx context.Context, c client.Client, kind string, in contract.RunInput) (client.WorkflowRun, error) {
+	workflow, id := contract.RunOf(kind, in.Schedule)
 	run, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
-		ID: id, TaskQueue: contract.QueueMain, WorkflowExecutionErrorWhenAlreadyStarted: true,
-		StaticSummary: contract.Summary(kind, in.Schedule),
-	}, name, in)
+		ID: id, TaskQueue: contract.QueueMain, WorkflowExecutionErrorWhenAlreadyStarted: true, StaticSummary: contract.SummaryOf(kind, in.Schedule),
+	}, workflow, in)
 	var started *serviceerror.WorkflowExecutionAlreadyStarted
 	if errors.As(err, &started) {
 		return nil, &ExitError{Code: ExitFailed, Err: fmt.Errorf("a run of %s is running already: qbridge run watch %s", in.Schedule, in.Schedule)}
@@ -128,13 +129,13 @@ func (a *app) runWatch() *cobra.Command {
 // manual run of a schedule while it lives, else the newest run of the schedule
 // (Temporal's schedules give their runs ids of their own), else the run.
 func (a *app) target(ctx context.Context, c client.Client, arg string) (workflow, run string, err error) {
-	manual, first := "", ""
-	for _, id := range contract.RunWorkflowIDs(arg) {
+	var manual, first string
+	for _, id := range contract.RunIDs(arg) {
 		run, status := describe(ctx, c, id)
 		if status == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
 			return id, run, nil
 		}
-		if run != "" && first == "" {
+		if run != "" {
 			manual, first = id, run
 		}
 	}

@@ -29,19 +29,18 @@ var choices = map[string][]string{
 	"Qualys.platform": config.Platforms, "Qualys.api": {config.APICSAM, config.APIAM},
 	"QualysAuth.type":     {config.QualysPassword, config.QualysOAuth, config.QualysOIDC},
 	"ServiceNowAuth.type": {config.AuthBasic, config.AuthClientCredentials, config.AuthPassword, config.AuthJWTBearer, config.AuthAPIKey, config.AuthMutualTLS},
-	"Schedule.kind":       {config.KindInventory, config.KindSoftwareCatalogue, config.KindExport}, "Schedule.direction": {config.DirectionToServiceNow, config.DirectionToQualys},
+	"Schedule.kind":       {config.KindInventory, config.KindSoftwareCatalogue, config.KindMetadata}, "Schedule.direction": {config.DirectionToServiceNow, config.DirectionToQualys},
 	"Schedule.overlap": {config.OverlapSkip, config.OverlapQueue}, "Schedule.mode": {config.ModeIncremental, config.ModeFull},
 	"Schedule.approval":  {config.ApprovalAuto, config.ApprovalManual},
 	"Schedule.operation": {config.OperationCreateAndUpdate, config.OperationCreate, config.OperationUpdate},
 	"Schedule.existing":  {config.ExistingMetadataOnly, config.ExistingFull},
 	"Names.form":         {asset.FormShort, asset.FormFull, asset.FormAsIs}, "Names.case": {asset.CaseLower, asset.CaseUpper, asset.CaseAsIs},
-	"Condition.field":    classify.Fields(),
-	"IPSettings.overlap": {export.OverlapReport, export.OverlapSeparate}, "Registration.tracking": {export.TrackIP, export.TrackDNS, export.TrackNetBIOS},
+	"Condition.field": classify.Fields(), "MetadataSettings.empty": {export.EmptyKeep, export.EmptyClear},
 }
 
 // needed are the members without which an entry is refused.
 var needed = map[string][]string{
-	"Qualys": {"name", "auth"}, "ServiceNow": {"name", "url", "auth"}, "Schedule": {"name", "source", "target"}, "Condition": {"field"}, "Rule": {"id"}, "RuleTest": {"name", "asset"}, "Select": {"table"},
+	"Qualys": {"name", "auth"}, "ServiceNow": {"name", "url", "auth"}, "Schedule": {"name", "source", "target"}, "Condition": {"field"}, "Selection": {"table"}, "Rule": {"id"}, "RuleTest": {"name", "asset"},
 }
 
 func schemaOf(t *testing.T) string {

@@ -63,14 +63,10 @@ func Desired(s *config.Schedule) (o client.ScheduleOptions, ok bool, err error) 
 	if err != nil {
 		return o, false, fmt.Errorf("schedule %s: %w", s.Name, err)
 	}
-	kind := ""
-	if s.ToQualys() {
-		kind = s.Kind
-	}
-	name := contract.WorkflowOf(kind)
+	workflow, id := contract.RunOf(s.Kind, s.Name)
 	action := &client.ScheduleWorkflowAction{
-		ID: contract.RunWorkflowID(name, s.Name), Workflow: name, TaskQueue: contract.QueueMain,
-		Args: []any{contract.RunInput{Schedule: s.Name}}, StaticSummary: contract.Summary(kind, s.Name),
+		ID: id, Workflow: workflow, TaskQueue: contract.QueueMain,
+		Args: []any{contract.RunInput{Schedule: s.Name}}, StaticSummary: contract.SummaryOf(s.Kind, s.Name),
 	}
 	o = client.ScheduleOptions{
 		ID: ID(s.Name), Spec: spec, Action: action,

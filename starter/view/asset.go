@@ -2,10 +2,14 @@ package view
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/qbridge/qbridge/domain/cmdb"
+	"github.com/qbridge/qbridge/domain/config"
+	"github.com/qbridge/qbridge/domain/export"
 	"github.com/qbridge/qbridge/domain/record"
 	"github.com/qbridge/qbridge/workflows/contract"
 )
@@ -18,7 +22,11 @@ func (p Printer) Assets(list contract.AssetList) {
 		}
 		p.Line("asset     %s %q in schedule %s", a.Key, a.Name, a.Schedule)
 		p.Line("class     %s", dash(a.Class))
-		p.Line("CI        %s", ciOf(a.SysID, a.Target, a.Origin))
+		if a.Class == string(record.KindMetadata) {
+			p.Line("CI        %s", dash(a.SysID))
+		} else {
+			p.Line("CI        %s", ciOf(a.SysID, a.Target, a.Origin))
+		}
 		p.Line("outcome   %s%s", dash(string(a.Outcome)), because(a.Reason))
 		p.Line("version   %d, staged %s, written %s", a.Version, when(a.StagedAt), when(a.WrittenAt))
 		if a.Rule != "" {
@@ -157,6 +165,10 @@ func (p Printer) Explain(list contract.ExplainList) {
 }
 
 func (p Printer) explain(e *contract.ExplainView) {
+	if e.Direction == config.DirectionToQualys {
+		p.explainBusiness(e)
+		return
+	}
 	p.Line("asset %s %q in schedule %s", e.Key, e.Name, e.Schedule)
 	p.Line("→ %s", conclusion(e))
 	p.Line("")
@@ -174,6 +186,44 @@ func (p Printer) explain(e *contract.ExplainView) {
 	}
 	p.Line("")
 	p.Line("CI        %s", ciOf(e.SysID, e.Target, e.Origin))
+	p.Line("outcome   %s%s", dash(string(e.Outcome)), because(e.Reason))
+}
+
+// explainBusiness prints what a schedule to Qualys makes of an asset.
+func (p Printer) explainBusiness(e *contract.ExplainView) {
+	p.Line("asset %s in schedule %s, from the CMDB to Qualys", e.Key, e.Schedule)
+	p.Line("→ business metadata of CI %q, %s%s", e.Name, dash(string(e.Outcome)), because(e.Reason))
+	p.Line("")
+	if b := e.Business; b != nil {
+		p.Line("CI        %s, found by %s", dash(b.CI), dash(b.By))
+		differs := map[string]export.Change{}
+		for _, c := range b.Changes {
+			differs[c.Field] = c
+		}
+		var rows [][]string
+		add := func(field, value string) {
+			now := "the same"
+			if c, ok := differs[field]; ok {
+				now = dash(c.Old)
+			}
+			rows = append(rows, []string{"  " + field, dash(value), now})
+		}
+		for _, field := range slices.Sorted(maps.Keys(b.Metadata.Values)) {
+			add(field, b.Metadata.Values[field])
+		}
+		if b.Metadata.Applications != nil {
+			add("businessAppIds", strings.Join(b.Metadata.Applications, ", "))
+		}
+		if len(rows) > 0 {
+			p.table([]string{"  FIELD", "CMDB SAYS", "QUALYS SHOWED"}, rows)
+		}
+	}
+	if e.Parts != nil {
+		for _, f := range e.Parts.Flags {
+			p.Line("  %s: %s", f.Column, f.Why)
+		}
+	}
+	p.Line("")
 	p.Line("outcome   %s%s", dash(string(e.Outcome)), because(e.Reason))
 }
 

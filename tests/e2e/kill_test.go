@@ -127,7 +127,7 @@ func TestAWorkerKilledAtAnyPointLosesNothing(t *testing.T) {
 			}
 			asked := len(s.cursors())
 			s.doom(string(at) + "=kill")
-			run, err := cli.Start(context.Background(), s.client, "", contract.RunInput{Schedule: "inventory", Full: at != crash.AfterClaimFailed})
+			run, err := cli.Start(context.Background(), s.client, contract.RunInput{Schedule: "inventory", Full: at != crash.AfterClaimFailed})
 			require.NoError(t, err)
 			s.perished()
 			s.startWorker()

@@ -292,7 +292,7 @@ func (s *stack) cursors() []string {
 // start starts a run without waiting.
 func (s *stack) start() client.WorkflowRun {
 	s.t.Helper()
-	run, err := cli.Start(context.Background(), s.client, "", contract.RunInput{Schedule: "inventory", Full: true})
+	run, err := cli.Start(context.Background(), s.client, contract.RunInput{Schedule: "inventory", Full: true})
 	require.NoError(s.t, err)
 	return run
 }

@@ -71,6 +71,7 @@ type actors struct {
 	config    *activities.Config
 	approvals *activities.Approvals
 	notify    *activities.Notify
+	metadata  *activities.Metadata
 }
 
 func newApp(ctx context.Context, cfg config.Config, log zerolog.Logger) (_ *app, err error) {
@@ -111,6 +112,7 @@ func newApp(ctx context.Context, cfg config.Config, log zerolog.Logger) (_ *app,
 		config:    &activities.Config{Store: a.store, Settings: settings, Vendors: vendors},
 		approvals: &activities.Approvals{Store: a.store, Settings: settings, Temporal: server, Now: time.Now},
 		notify:    &activities.Notify{Settings: settings, Webhooks: vendors},
+		metadata:  &activities.Metadata{Store: a.store, Settings: settings, Vendors: vendors, Bodies: bodies, Now: time.Now, Patience: activities.MetadataPatience()},
 	}
 	background, err := crash.Background()
 	if err != nil {
@@ -136,7 +138,7 @@ func (a *app) mainWorker(background context.Context) worker.Worker {
 		BackgroundActivityContext:  background,
 	})
 	workflows.Register(w)
-	for _, s := range []any{a.acts.ledger, a.acts.config, a.acts.approvals, a.acts.notify} {
+	for _, s := range []any{a.acts.ledger, a.acts.config, a.acts.approvals, a.acts.notify, a.acts.metadata} {
 		w.RegisterActivityWithOptions(s, activity.RegisterOptions{})
 	}
 	return w

@@ -31,8 +31,7 @@ const (
 	hasVersion    = "version"
 )
 
-// What the capabilities block that no schedule uses: runs go from Qualys to
-// ServiceNow only.
+// What the capabilities block that schedules to Qualys use.
 const (
 	blocksBusiness = "business information in Qualys (servicenow-to-qualys)"
 	blocksTagging  = "tags made from the CMDB (servicenow-to-qualys)"
@@ -81,9 +80,14 @@ func (v *vendors) CheckQualys(ctx context.Context, q domainconfig.Qualys, n acti
 		list.limits(meta.Limits)
 		list.portal(ctx, src, n.Tags)
 		list.hosts(ctx, src.Probe)
-		list.gateway(ctx, src.Probe, q.API)
-	case n.Tags:
-		list.readTags(ctx, src)
+		list.gateway(ctx, src.Probe, q.API, n.Metadata)
+	default:
+		if n.Tags {
+			list.readTags(ctx, src)
+		}
+		if n.Metadata {
+			list.writing(ctx, src.Probe, ask(ctx, src.Probe.WriteMetadata), true)
+		}
 	}
 	if q.API == domainconfig.APIAM {
 		for _, l := range qualys.AMLosses() {
@@ -197,34 +201,58 @@ func (c *checklist) hosts(ctx context.Context, p *qualys.Probe) {
 	}
 }
 
-// gateway asks about the module Certificate View and what writes to assets.
-func (c *checklist) gateway(ctx context.Context, p *qualys.Probe, api string) {
+// gateway asks about the module Certificate View and what writes to assets. used
+// says that a schedule writes business metadata.
+func (c *checklist) gateway(ctx context.Context, p *qualys.Probe, api string, used bool) {
 	if api == domainconfig.APIAM {
 		return // the connection has no gateway
 	}
 	c.permission(hasCertView, ask(ctx, p.Certificates), "certificates", "switch Certificate View on for the subscription and the user")
-	const blocksSync, letSync = "CIs of the CMDB as assets in Qualys (servicenow-to-qualys)", "let Qualys switch Asset Inventory CMDB Sync on for the subscription, and give it to the user's role"
-	const give, switchOn = "give the user's role the permission Update Asset", "let Qualys switch the ServiceNow integration of the subscription on"
+	const letSync = "let Qualys switch Asset Inventory CMDB Sync on for the subscription, and give it to the user's role"
 	sync, write := ask(ctx, p.CMDBSync), ask(ctx, p.WriteMetadata)
+	switchedOff := c.writing(ctx, p, write, used)
+	if switchedOff && sync.Verdict == qualys.Denied {
+		return // as it must be while the switch is off
+	}
+	c.permission(canSync, sync, blocksSync, letSync)
+}
+
+// blocksSync is what the permission for data of connectors blocks.
+const blocksSync = "CIs of the CMDB as assets in Qualys (servicenow-to-qualys)"
+
+// writing adds the lines about writing business metadata, whose test has the reply
+// write, and reports whether the subscription's switch is off.
+func (c *checklist) writing(ctx context.Context, p *qualys.Probe, write qualys.Reply, used bool) (switchedOff bool) {
+	const give, switchOn = "give the user's role the permission Update Asset", "let Qualys switch the ServiceNow integration of the subscription on"
 	if write.Verdict != qualys.Denied {
-		c.permission(canSync, sync, blocksSync, letSync)
 		c.permission(canUpdate, write, blocksBusiness, give)
 		c.permission(isIntegrated, write, blocksBusiness, switchOn)
-		return
+		return false
 	}
 	// The user's permission and the subscription's switch are refused alike: the
 	// portal tells the user's permission alone.
 	switch update := ask(ctx, p.UpdateAsset); update.Verdict {
 	case qualys.Permitted:
 		c.ok(canUpdate, "ok")
-		c.unused(isIntegrated, write.Err.Error(), blocksBusiness+", and "+blocksSync, switchOn)
-		if sync.Verdict == qualys.Denied {
-			return // as it must be while the switch is off
-		}
+		c.lacks(isIntegrated, write.Err, used, blocksBusiness+", and "+blocksSync, switchOn)
+		return true
 	case qualys.Denied:
-		c.unused(canUpdate, update.Err.Error(), blocksBusiness, give)
+		c.lacks(canUpdate, update.Err, used, blocksBusiness, give)
 	default:
+		if used {
+			c.lacks(canUpdate, errors.Join(write.Err, update.Err), used, blocksBusiness, give+", or "+switchOn)
+			return false
+		}
 		c.unknown(canUpdate, errors.Join(write.Err, update.Err).Error(), blocksBusiness, give+", or "+switchOn)
 	}
-	c.permission(canSync, sync, blocksSync, letSync)
+	return false
+}
+
+// lacks adds the line of a right that is missing: it stops what uses it.
+func (c *checklist) lacks(capability string, err error, used bool, blocks, remedy string) {
+	if !used {
+		c.unused(capability, err.Error(), blocks, remedy)
+		return
+	}
+	c.add(contract.Check{Capability: capability, Message: err.Error(), Blocks: blocks, Remedy: remedy})
 }

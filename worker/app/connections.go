@@ -132,12 +132,13 @@ func (c *connections) start(queue string) error {
 		WorkerStopTimeout:                  stopTimeout,
 		BackgroundActivityContext:          c.background,
 	}
-	acts := []any{c.acts.inventory, c.acts.export}
+	var acts any = c.acts.inventory
 	if system == "servicenow" {
-		acts, opts.MaxConcurrentActivityExecutionSize = []any{c.acts.write, c.acts.cis}, serviceNowActivities
+		acts, opts.MaxConcurrentActivityExecutionSize = c.acts.write, serviceNowActivities
 	}
 	w := worker.New(c.temporal, queue, opts)
-	for _, s := range acts {
+	w.RegisterActivity(acts)
+	for _, s := range []any{c.acts.metadata, c.acts.cis, c.acts.export} {
 		w.RegisterActivity(s)
 	}
 	if err := w.Start(); err != nil {

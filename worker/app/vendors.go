@@ -142,7 +142,7 @@ func (v *vendors) source(q domainconfig.Qualys) (*activities.Source, error) {
 			portal = tags
 		}
 	}
-	src.Probe = qualys.NewProbe(gateway, portal)
+	src.Probe, src.Gateway = qualys.NewProbe(gateway, portal), gateway
 	v.sources[key] = src
 	return v.sources[key], nil
 }

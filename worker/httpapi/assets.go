@@ -12,6 +12,8 @@ import (
 	"github.com/qbridge/qbridge/activities"
 	"github.com/qbridge/qbridge/activities/store"
 	"github.com/qbridge/qbridge/domain/classify"
+	"github.com/qbridge/qbridge/domain/config"
+	"github.com/qbridge/qbridge/domain/export"
 	"github.com/qbridge/qbridge/domain/payload"
 	"github.com/qbridge/qbridge/domain/record"
 	"github.com/qbridge/qbridge/workflows/contract"
@@ -70,7 +72,7 @@ func (s *Server) find(w http.ResponseWriter, r *http.Request) ([]found, bool) {
 	}
 	var out []found
 	for _, key := range keys {
-		records, err := s.opts.Store.Records(ctx, record.KindAsset, key)
+		records, err := s.recordsOf(ctx, key)
 		if err != nil {
 			s.fail(w, err, "", "")
 			return nil, false
@@ -81,12 +83,10 @@ func (s *Server) find(w http.ResponseWriter, r *http.Request) ([]found, bool) {
 				s.fail(w, err, "", "")
 				return nil, false
 			}
-			links, err := s.opts.Store.LinksOf(ctx, rec.Target, []string{key})
-			if err != nil {
+			if f.link, f.linked, err = s.linkOf(ctx, rec, f.body); err != nil {
 				s.fail(w, err, "", "")
 				return nil, false
 			}
-			f.link, f.linked = links[key]
 			out = append(out, f)
 		}
 	}
@@ -96,6 +96,43 @@ func (s *Server) find(w http.ResponseWriter, r *http.Request) ([]found, bool) {
 		return nil, false
 	}
 	return out, true
+}
+
+// linkOf returns the CI of a record: the one that it was written to, or comes from.
+func (s *Server) linkOf(ctx context.Context, rec store.Record, body *activities.Body) (store.Link, bool, error) {
+	if rec.Kind != record.KindMetadata {
+		links, err := s.opts.Store.LinksOf(ctx, rec.Target, []string{rec.Key})
+		l, ok := links[rec.Key]
+		return l, ok, err
+	}
+	c, err := businessOf(body)
+	if c == nil {
+		return store.Link{}, false, err
+	}
+	return store.Link{SysID: c.CI}, true, err
+}
+
+// businessOf returns what a schedule to Qualys makes of an asset, nil when the record
+// holds nothing.
+func businessOf(body *activities.Body) (*export.AssetChange, error) {
+	if body.Parts == nil || len(body.Parts.Change) == 0 {
+		return nil, nil
+	}
+	c := &export.AssetChange{}
+	return c, json.Unmarshal(body.Parts.Change, c)
+}
+
+// recordsOf returns what schedules of both directions keep of an asset.
+func (s *Server) recordsOf(ctx context.Context, key string) ([]store.Record, error) {
+	var out []store.Record
+	for _, kind := range []record.Kind{record.KindAsset, record.KindMetadata} {
+		records, err := s.opts.Store.Records(ctx, kind, key)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, records...)
+	}
+	return out, nil
 }
 
 func (s *Server) showAsset(w http.ResponseWriter, r *http.Request) {
@@ -166,6 +203,12 @@ func (s *Server) explain(r *http.Request, f found) (contract.ExplainView, error)
 	view := contract.ExplainView{
 		Key: rec.Key, Schedule: rec.Schedule, Target: rec.Target, Name: f.body.Name, Revision: f.body.Revision, Cleansing: f.body.Clean,
 		Class: rec.Class, Outcome: rec.Outcome, Reason: rec.Reason, SysID: f.link.SysID, Origin: f.link.Origin, Parts: f.body.Parts,
+	}
+	if rec.Kind == record.KindMetadata {
+		var err error
+		view.Direction = config.DirectionToQualys
+		view.Business, err = businessOf(f.body)
+		return view, err
 	}
 	if d := f.body.Decision; d.Class == "" && d.Skip == "" { // the asset could not even be read
 		view.Trace = classify.Trace{Decision: classify.Decision{Skip: "the asset cannot be understood"}, Losers: []classify.Loser{}}

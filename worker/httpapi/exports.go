@@ -38,7 +38,7 @@ func (s *Server) showExport(w http.ResponseWriter, r *http.Request) {
 	v := contract.ExportView{
 		Schedule: name, Target: rec.Target, Key: key, State: rec.State, Outcome: rec.Outcome, Reason: rec.Reason, Version: rec.Version, Run: rec.Run, StagedAt: rec.StagedAt,
 	}
-	if err := s.opts.Bodies.Unpack(rec.Body, &v.AddressPlan); err != nil {
+	if v.AddressPlan, err = s.opts.Bodies.AddressPlan(rec.Body); err != nil {
 		s.fail(w, err, "", "")
 		return
 	}

@@ -17,8 +17,7 @@ type OpenRunInput struct {
 	Verify     bool      `json:"verify,omitempty"`
 	Sample     int       `json:"sample,omitempty"`
 	Since      time.Time `json:"since,omitzero"`
-	// Workflow is the type of the workflow, empty: SyncInventory. A schedule of
-	// another kind is refused.
+	// Workflow is the type of the workflow; a schedule that has another is refused.
 	Workflow string `json:"workflow,omitempty"`
 }
 

@@ -15,13 +15,14 @@ import (
 
 // Workflow types, registered under these names.
 const (
-	SyncInventory = "SyncInventory"
-	ApplyConfig   = "ApplyConfig"
-	Preflight     = "Preflight"
-	Forecast      = "Forecast"
-	PinRun        = "PinRun"
-	Adopt         = "Adopt"
-	ExportAssets  = "ExportAssets"
+	SyncInventory  = "SyncInventory"
+	ExportAssets   = "ExportAssets"
+	ExportMetadata = "ExportMetadata"
+	ApplyConfig    = "ApplyConfig"
+	Preflight      = "Preflight"
+	Forecast       = "Forecast"
+	PinRun         = "PinRun"
+	Adopt          = "Adopt"
 )
 
 // Update and query names.
@@ -67,6 +68,8 @@ type RunProgress struct {
 	Incomplete string `json:"incomplete,omitempty"`
 	// Stopped says why the run ends before its enumeration.
 	Stopped string `json:"stopped,omitempty"`
+	// Metadata is how far a run that writes business metadata is.
+	Metadata *MetadataProgress `json:"metadata,omitempty"`
 }
 
 // RunPlan is what the first activity of a run fixed.
@@ -86,8 +89,6 @@ type RunPlan struct {
 	Retries     int64     `json:"retries"`
 	Total       int64     `json:"total"` // assets that match, for progress; 0 when unknown
 	StartedAt   time.Time `json:"startedAt"`
-	// Kind is the kind of a schedule to Qualys; empty for one to an instance.
-	Kind string `json:"kind,omitempty"`
 	// SkippedFor names the living holder of the lease; the run then completes as
 	// skipped.
 	SkippedFor string `json:"skippedFor,omitempty"`
@@ -110,9 +111,12 @@ type RunPlan struct {
 	Linked bool `json:"linked"`
 	// Forecast is what the run was expected to cost when it began.
 	Forecast *budget.Forecast `json:"forecast,omitempty"`
+	// Kind is the kind of a schedule that writes to Qualys; Source is then an
+	// instance and Target a subscription.
+	Kind string `json:"kind,omitempty"`
 }
 
-// Qualys returns the name of the run's subscription.
+// Qualys returns the name of the run's Qualys connection.
 func (p *RunPlan) Qualys() string {
 	if p.Kind != "" {
 		return p.Target
@@ -148,6 +152,60 @@ type RunResult struct {
 	VendorCalls     map[string]int64 `json:"vendorCalls"`
 	Warning         string           `json:"warning,omitempty"` // why the outcome is incomplete
 	Forecast        *budget.Forecast `json:"forecast,omitempty"`
+}
+
+// MetadataProgress is how far a run that writes business metadata is. What it read
+// is in the store, in numbered parts.
+type MetadataProgress struct {
+	CIs          int64       `json:"cis"`    // parts
+	Assets       int64       `json:"assets"` // parts
+	Applications int64       `json:"applications"`
+	Cursor       int64       `json:"cursor"` // of the next page of assets
+	Read         bool        `json:"read"`   // all of it
+	Planned      []string    `json:"planned,omitempty"`
+	Pages        []StagedRef `json:"pages,omitempty"` // planned and not written yet
+}
+
+// StagedRef is a page of staged records that waits for its writer.
+type StagedRef struct {
+	Page    int64 `json:"page"`
+	ToWrite int64 `json:"toWrite"`
+}
+
+// ReadMetadataInput reads what a run needs of the CMDB (activities
+// ServiceNowReadOwners and ServiceNowReadApplications) or a page of the inventory
+// (QualysReadMetadata).
+type ReadMetadataInput struct {
+	Plan   RunPlan `json:"plan"`
+	Cursor int64   `json:"cursor,omitempty"`
+	Part   int64   `json:"part,omitempty"`
+	Spent  int64   `json:"spent,omitempty"` // calls to Qualys so far
+}
+
+// ReadMetadataResult tells what was read into the store.
+type ReadMetadataResult struct {
+	Parts int64 `json:"parts"`
+	Count int64 `json:"count"`
+	Calls int64 `json:"calls"`
+	Next  int64 `json:"next,omitempty"`
+	Last  bool  `json:"last,omitempty"`
+	// Stopped, when set, says why nothing was read: the run ends here.
+	Stopped string `json:"stopped,omitempty"`
+}
+
+// PlanMetadataInput compares what was read and stages what is to be written
+// (activity MetadataPlan). What is a kind of records.
+type PlanMetadataInput struct {
+	Plan     RunPlan          `json:"plan"`
+	What     string           `json:"what"`
+	Progress MetadataProgress `json:"progress"`
+}
+
+// PlanMetadataResult are the pages that have something to write, and the outcomes
+// that planning gave on all the others.
+type PlanMetadataResult struct {
+	Pages    []StagedRef     `json:"pages"`
+	Counters record.Counters `json:"counters"`
 }
 
 // PageRef is what FetchPage returns: a page in the store, never its body.

@@ -2,6 +2,7 @@ package contract
 
 import (
 	"github.com/qbridge/qbridge/domain/classify"
+	"github.com/qbridge/qbridge/domain/export"
 	"github.com/qbridge/qbridge/domain/payload"
 	"github.com/qbridge/qbridge/domain/record"
 )
@@ -33,6 +34,10 @@ type ExplainView struct {
 	Warnings       []payload.Message `json:"warnings,omitempty"` // of IRE, and values that were cut
 	Masked         []string          `json:"masked,omitempty"`   // columns that reconciliation rules kept from us
 	Parts          *record.Parts     `json:"parts,omitempty"`
+	// Direction is that of the schedule. One to Qualys has neither cleansing nor
+	// classes: Business is what it writes, or would write.
+	Direction string              `json:"direction,omitempty"`
+	Business  *export.AssetChange `json:"business,omitempty"`
 }
 
 // ExplainList answers for one asset id: one entry per source and schedule.

@@ -47,42 +47,53 @@ func AdoptWorkflowID(schedule string) string { return "adopt/" + schedule }
 // PinWorkflowID returns the workflow id of keeping a run.
 func PinWorkflowID(run string) string { return "pin/" + run }
 
-const syncPrefix = "sync/"
+const (
+	syncPrefix     = "sync/"
+	metadataPrefix = "metadata/"
+	exportPrefix   = "export/"
+)
 
-// SyncWorkflowID returns the workflow id of an inventory sync. A Temporal
-// schedule appends "-<time>" to it.
-func SyncWorkflowID(schedule string) string { return syncPrefix + schedule }
+// MetadataWorkflowID returns the workflow id of a run that writes business metadata
+// to Qualys.
+func MetadataWorkflowID(schedule string) string { return metadataPrefix + schedule }
 
-// workflowPrefixes are those of the ids of runs, by workflow.
-var workflowPrefixes = map[string]string{SyncInventory: syncPrefix, ExportAssets: "export/"}
+// ExportWorkflowID returns the workflow id of a run that adds addresses to Qualys.
+func ExportWorkflowID(schedule string) string { return exportPrefix + schedule }
 
-// RunWorkflowID returns the workflow id of a schedule's runs, which a workflow type
-// makes.
-func RunWorkflowID(workflow, schedule string) string { return workflowPrefixes[workflow] + schedule }
+// AddressesKey is the key of the plan of addresses to add to a subscription.
+func AddressesKey(connection string) string { return connection + "/addresses" }
 
-// RunWorkflowIDs returns all ids that runs of a schedule may have.
-func RunWorkflowIDs(schedule string) []string {
-	return []string{RunWorkflowID(SyncInventory, schedule), RunWorkflowID(ExportAssets, schedule)}
+// RunOf returns the workflow type and id of a schedule's runs, by the schedule's
+// kind.
+func RunOf(kind, schedule string) (workflow, id string) {
+	switch kind {
+	case "metadata":
+		return ExportMetadata, MetadataWorkflowID(schedule)
+	case "export":
+		return ExportAssets, ExportWorkflowID(schedule)
+	}
+	return SyncInventory, SyncWorkflowID(schedule)
 }
 
-// Summary says in the Temporal UI what a run does.
-func Summary(kind, schedule string) string {
-	if kind != "" {
-		return "ServiceNow → Qualys, " + kind + ", schedule " + schedule
+// SummaryOf is what the Temporal UI shows of a schedule's runs.
+func SummaryOf(kind, schedule string) string {
+	switch kind {
+	case "metadata":
+		return "ServiceNow → Qualys, business metadata, schedule " + schedule
+	case "export":
+		return "ServiceNow → Qualys, addresses, schedule " + schedule
 	}
 	return "Qualys → ServiceNow, schedule " + schedule
 }
 
-// WorkflowOf returns the workflow type of a kind of schedules.
-func WorkflowOf(kind string) string {
-	if kind == "export" {
-		return ExportAssets
-	}
-	return SyncInventory
+// RunIDs are the ids that a schedule's runs may have, whatever its kind is.
+func RunIDs(schedule string) []string {
+	return []string{SyncWorkflowID(schedule), MetadataWorkflowID(schedule), ExportWorkflowID(schedule)}
 }
 
-// AddressesKey is the key of the plan of addresses to add to a subscription.
-func AddressesKey(connection string) string { return connection + "/addresses" }
+// SyncWorkflowID returns the workflow id of an inventory sync. A Temporal
+// schedule appends "-<time>" to it.
+func SyncWorkflowID(schedule string) string { return syncPrefix + schedule }
 
 // trialSuffix marks what a trial of a schedule stages. No schedule has such a name.
 const trialSuffix = "/sample"
@@ -95,11 +106,11 @@ func TrialOf(schedule string) string { return schedule + trialSuffix }
 // returned as they are.
 func TriedSchedule(name string) string { return strings.TrimSuffix(name, trialSuffix) }
 
-// ScheduleOfSyncID returns the schedule of the workflow id of a run, with or without
-// the suffix that a Temporal schedule adds.
+// ScheduleOfSyncID returns the schedule of the workflow id of a run, with or
+// without the suffix that a Temporal schedule adds.
 func ScheduleOfSyncID(id string) (string, bool) {
 	rest, ok := "", false
-	for _, prefix := range workflowPrefixes {
+	for _, prefix := range []string{syncPrefix, metadataPrefix, exportPrefix} {
 		if rest, ok = strings.CutPrefix(id, prefix); ok {
 			break
 		}

@@ -146,6 +146,26 @@ func (s *Store) Generation(ctx context.Context, source string, id int64) (int64,
 	return n, err
 }
 
+// Generations implements store.Machines.
+func (s *Store) Generations(ctx context.Context, source string, ids []int64) (map[int64]int64, error) {
+	out := map[int64]int64{}
+	for part := range slices.Chunk(ids, chunk) {
+		args := []any{source}
+		for _, id := range part {
+			args = append(args, id)
+		}
+		if err := s.query(ctx, "generations of assets", func(r *sql.Rows) error {
+			var id, n int64
+			err := r.Scan(&id, &n)
+			out[id] = n
+			return err
+		}, "SELECT id, generation FROM machines WHERE source = ? AND generation > 0 AND id IN ("+strings.TrimSuffix(strings.Repeat("?, ", len(part)), ", ")+")", args...); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
 func idsOf(page []store.Machine) []any {
 	out := make([]any, len(page))
 	for i := range page {

@@ -367,7 +367,7 @@ func (t *tx) freeze(ctx context.Context, in store.CloseRun) error {
 		string(in.Status), t.now, string(counters), pages, in.Events, string(calls), in.Error, in.Forecast, in.ID); err != nil {
 		return err
 	}
-	if _, err := t.exec(ctx, "DELETE FROM material WHERE run = ?", in.ID); err != nil {
+	if _, err := t.exec(ctx, "DELETE FROM drafts WHERE run = ?", in.ID); err != nil {
 		return err
 	}
 	if _, err := t.exec(ctx, "DELETE FROM pages WHERE run = ? AND enumeration = 0", in.ID); err != nil { // of an approval run

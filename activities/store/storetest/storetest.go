@@ -61,7 +61,7 @@ func cases() map[string]func(*testing.T, store.Store) {
 		"any history of runs keeps the promises":                       history,
 		"old outcomes are purged, those of pinned runs are kept":       retention,
 		"peeking changes nothing":                                      peek,
-		"material is kept until the run closes":                        material,
+		"drafts are kept until the run closes":                         drafts,
 	}
 }
 
