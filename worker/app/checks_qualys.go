@@ -79,11 +79,14 @@ func (v *vendors) CheckQualys(ctx context.Context, q domainconfig.Qualys, n acti
 	case n.Survey:
 		list.limits(meta.Limits)
 		list.portal(ctx, src, n.Tags)
-		list.hosts(ctx, src.Probe)
+		list.hosts(ctx, src.Probe, n.Add)
 		list.gateway(ctx, src.Probe, q.API, n.Metadata)
 	default:
 		if n.Tags {
 			list.readTags(ctx, src)
+		}
+		if n.Add {
+			list.hosts(ctx, src.Probe, true)
 		}
 		if n.Metadata {
 			list.writing(ctx, src.Probe, ask(ctx, src.Probe.WriteMetadata), true)
@@ -180,13 +183,18 @@ func (c *checklist) portal(ctx context.Context, src *activities.Source, tags boo
 }
 
 // hosts asks about the module Vulnerability Management and the user's role in it.
-func (c *checklist) hosts(ctx context.Context, p *qualys.Probe) {
+// used says that a schedule adds addresses.
+func (c *checklist) hosts(ctx context.Context, p *qualys.Probe, used bool) {
+	const blocks, remedy = "adding addresses to the subscription (servicenow-to-qualys)", "give the user the role Manager, who sees all addresses"
 	vm := ask(ctx, p.Hosts)
-	c.permission(hasVM, vm, "adding addresses to the subscription (servicenow-to-qualys)", "switch Vulnerability Management on for the subscription and the user")
+	if vm.Verdict == qualys.Denied {
+		c.lacks(hasVM, vm.Err, used, blocks, "switch Vulnerability Management on for the subscription and the user")
+		return
+	}
+	c.permission(hasVM, vm, blocks, "switch Vulnerability Management on for the subscription and the user")
 	if vm.Verdict != qualys.Permitted {
 		return
 	}
-	const blocks, remedy = "adding addresses to the subscription (servicenow-to-qualys)", "give the user the role Manager, or Unit Manager for the addresses of a business unit"
 	var role string
 	r := ask(ctx, func(ctx context.Context) (r qualys.Reply) { role, r = p.Role(ctx); return r })
 	switch {
@@ -194,10 +202,10 @@ func (c *checklist) hosts(ctx context.Context, p *qualys.Probe) {
 		c.permission(canAddIPs, r, blocks, remedy)
 	case role == "":
 		c.unknown(canAddIPs, "the activity log does not name the user's role", blocks, remedy)
-	case strings.EqualFold(role, "manager"), strings.EqualFold(role, "unit manager"):
+	case strings.EqualFold(role, "manager"):
 		c.ok(canAddIPs, "the user is "+role)
 	default:
-		c.unused(canAddIPs, "the user is "+role, blocks, remedy)
+		c.lacks(canAddIPs, fmt.Errorf("the user is %s", role), used, blocks, remedy)
 	}
 }
 
