@@ -33,7 +33,8 @@ func newRun(t *testing.T) *run {
 	var suite testsuite.WorkflowTestSuite
 	r := &run{TestWorkflowEnvironment: suite.NewTestWorkflowEnvironment()}
 	r.RegisterWorkflowWithOptions(workflows.SyncInventory, workflow.RegisterOptions{Name: contract.SyncInventory})
-	for _, a := range []any{&activities.Inventory{}, &activities.Write{}, &activities.Ledger{}, &activities.Config{}} {
+	r.RegisterWorkflowWithOptions(workflows.ExportMetadata, workflow.RegisterOptions{Name: contract.ExportMetadata})
+	for _, a := range []any{&activities.Inventory{}, &activities.Write{}, &activities.Ledger{}, &activities.Config{}, &activities.Metadata{}} {
 		r.RegisterActivityWithOptions(a, activity.RegisterOptions{})
 	}
 	r.plan = contract.RunPlan{Run: "run-1", Schedule: "servers", Source: "corp", Target: "prod", Revision: "r1", Mode: "full", FailureRatio: 0.2}

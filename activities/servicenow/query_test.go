@@ -55,6 +55,24 @@ func TestConditions(t *testing.T) {
 	}
 }
 
+func TestAnEncodedQueryOfAnOperatorIsSentAsItIs(t *testing.T) {
+	t.Parallel()
+	in := emptyTable(t)
+	for text, want := range map[string]string{
+		"": "", "install_status=1^ORinstall_status=3^nameLIKEweb": "install_status=1^ORinstall_status=3^nameLIKEweb", "^active=true^EQ": "active=true",
+		"sys_updated_on>=javascript:gs.daysAgoStart(7)": "sys_updated_on>=javascript:gs.daysAgoStart(7)",
+	} {
+		got, err := sent(t, in, servicenow.Encoded(text))
+		require.NoError(t, err, text)
+		require.Equal(t, want, got)
+	}
+	for _, text := range []string{"a=1^NQb=2", "a=1^ORDERBYname", "ORDERBYDESCname", "a=1^GROUPBYname", "a=1\nb=2"} {
+		_, err := sent(t, in, servicenow.Encoded(text))
+		require.Error(t, err, text)
+		require.Equal(t, servicenow.KindInvalidRequest, mustError(t, err).Kind(), text)
+	}
+}
+
 func TestRefusesConditionsThatCannotBeExpressed(t *testing.T) {
 	t.Parallel()
 	in := emptyTable(t)

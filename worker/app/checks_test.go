@@ -292,6 +292,30 @@ func TestTagsInUseNeedTheModuleAndStopNoRun(t *testing.T) {
 	}
 }
 
+func TestWritingBusinessMetadataNeedsItsRights(t *testing.T) {
+	t.Parallel()
+	off := func(w *world) { w.post(w.qualys.URL+"/_sim/settings", map[string]any{"integration": false}) }
+	for name, c := range map[string]struct {
+		remove       func(*world)
+		line, remedy string
+	}{
+		"the permission": {without(simqualys.PermUpdateAsset), "corp update assets: failed", "Update Asset"},
+		"the switch":     {off, "corp ServiceNow integration: failed", "switch the ServiceNow integration"},
+	} {
+		for _, survey := range []bool{true, false} {
+			w := newWorld(t)
+			w.document += "  - {name: owners, direction: servicenow-to-qualys, kind: metadata, source: dev, target: corp, manual: true, select: [{table: cmdb_ci_server}]}\n"
+			require.Empty(t, troubles(w.check(survey)), name)
+			c.remove(w)
+			more := troubles(w.check(survey))
+			require.Equal(t, []string{c.line}, slices.Sorted(maps.Keys(more)), name)
+			require.Contains(t, more[c.line].Remedy, c.remedy)
+			line := more[c.line]
+			require.True(t, line.Failed(), "runs that need it do not begin")
+		}
+	}
+}
+
 func TestARunIsNotStoppedByWhatItDoesNotNeed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -21,11 +21,23 @@ func TestIdsParseBackToWhatTheyWereBuiltFrom(t *testing.T) {
 			require.Equal(t, n, c)
 		}
 		for _, suffix := range []string{"", "-2026-11-22T01:00:00Z"} { // a Temporal schedule appends its nominal time
-			got, ok := contract.ScheduleOfSyncID(contract.SyncWorkflowID(n) + suffix)
-			require.True(t, ok)
-			require.Equal(t, n, got)
+			for _, id := range contract.RunIDs(n) {
+				got, ok := contract.ScheduleOfSyncID(id + suffix)
+				require.True(t, ok)
+				require.Equal(t, n, got)
+			}
 		}
 	})
+}
+
+func TestEveryKindOfScheduleHasItsWorkflow(t *testing.T) {
+	t.Parallel()
+	for kind, want := range map[string]string{"": "SyncInventory sync/x", "inventory": "SyncInventory sync/x", "software-catalogue": "SyncInventory sync/x", "metadata": "ExportMetadata metadata/x"} {
+		workflow, id := contract.RunOf(kind, "x")
+		require.Equal(t, want, workflow+" "+id)
+		require.Contains(t, contract.RunIDs("x"), id)
+		require.Contains(t, contract.SummaryOf(kind, "x"), "schedule x")
+	}
 }
 
 func TestOtherIdsAreNotOurs(t *testing.T) {

@@ -21,6 +21,7 @@ func machines() map[string]func(*testing.T, store.Store) {
 		"parts of sections that were missing are still remembered":   priorCarried,
 		"a failed write keeps what was written before in mind":       priorOfFailed,
 		"a page of machines may be stored twice and repeat an asset": identifyTwice,
+		"what a run drafts is its own and goes with it":              drafts,
 	}
 }
 
@@ -116,6 +117,36 @@ func generations(t *testing.T, s store.Store) {
 	agent.Tracking = "QAGENT"
 	known, _ := mustIdentify(t, s, 1, agent)
 	require.EqualValues(t, 2, known[0].Generation, "an agent moves with its machine")
+	mustIdentify(t, s, 1, seenAs(2, "a", "SER-1"))
+	all, err := s.Generations(ctx, "corp", []int64{1, 2, 3})
+	require.NoError(t, err)
+	require.Equal(t, map[int64]int64{1: 2}, all)
+	all, err = s.Generations(ctx, "branch", []int64{1})
+	require.NoError(t, err)
+	require.Empty(t, all)
+}
+
+func drafts(t *testing.T, s store.Store) {
+	o := open(t, s, input("run-1"))
+	for part, body := range []string{"first", "second", "other"} {
+		require.NoError(t, s.PutDraft(ctx, "run-1", o.Epoch, "cis", int64(part%2), []byte(body)))
+	}
+	for part, want := range []string{"other", "second"} {
+		body, err := s.Draft(ctx, "run-1", "cis", int64(part))
+		require.NoError(t, err)
+		require.Equal(t, want, string(body))
+	}
+	require.ErrorIs(t, s.PutDraft(ctx, "run-1", o.Epoch+1, "cis", 0, []byte("x")), store.ErrStaleEpoch)
+	for _, missing := range []struct {
+		run, name string
+		part      int64
+	}{{"run-1", "cis", 2}, {"run-1", "assets", 0}, {"run-2", "cis", 0}} {
+		_, err := s.Draft(ctx, missing.run, missing.name, missing.part)
+		require.ErrorIs(t, err, store.ErrNotFound)
+	}
+	o.close(store.RunCompleted, true)
+	_, err := s.Draft(ctx, "run-1", "cis", 0)
+	require.ErrorIs(t, err, store.ErrNotFound)
 }
 
 func identifyTwice(t *testing.T, s store.Store) {
