@@ -117,16 +117,6 @@ func (e *exporting) addresses() map[string]bool {
 	return out
 }
 
-// additions counts the calls that added addresses.
-func (e *exporting) additions() (n int) {
-	for _, x := range e.log(e.sims.Qualys.APIURL) {
-		if x.Method == http.MethodPost && strings.Contains(x.Path, "/fo/asset/ip/") {
-			n++
-		}
-	}
-	return n
-}
-
 func (e *exporting) start() (int, contract.RunResult) {
 	e.t.Helper()
 	var res contract.RunResult
