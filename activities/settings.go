@@ -20,6 +20,7 @@ import (
 	"github.com/qbridge/qbridge/domain/config"
 	"github.com/qbridge/qbridge/domain/mapping"
 	"github.com/qbridge/qbridge/domain/qql"
+	"github.com/qbridge/qbridge/domain/tagging"
 	"github.com/qbridge/qbridge/workflows/contract"
 )
 
@@ -38,6 +39,8 @@ type Setup struct {
 	Filter *qql.Query
 	Push   bool
 	Budget budget.Rules
+	// Tagging are the attributes of a schedule of tags.
+	Tagging []tagging.Attribute
 	// Since bounds every run to what changed after it; zero: no bound.
 	Since time.Time
 	// RulesDigest changes when rules, mapping, sections or filter change; the
@@ -114,7 +117,8 @@ func (s *Settings) Of(ctx context.Context, revision, schedule string) (*Setup, e
 		return nil, &UserError{Message: fmt.Sprintf("blackout of schedule %s: %v", schedule, err)}
 	}
 	return &Setup{
-		Budget: rules, Since: since, Filter: filter, Push: apiOf(c.config, sched.Qualys()) == config.APICSAM,
+		Tagging: attributesOf(c.config, &sched),
+		Budget:  rules, Since: since, Filter: filter, Push: apiOf(c.config, sched.Qualys()) == config.APICSAM,
 		Revision: id, Schedule: sched, Properties: c.config.Properties,
 		Rules: c.rules[apiOf(c.config, sched.Qualys())], Mapping: c.mapping, DiscoverySource: sourceOf(c.config, sched.ServiceNow()), Tables: tablesOf(c.config, sched.ServiceNow()), Listed: map[string]map[string]bool{"tags": lo.SliceToMap(sched.Tags, func(t string) (string, bool) { return t, true })}, RulesDigest: rulesDigest(c, sched),
 	}, nil
@@ -247,6 +251,14 @@ func filterOf(text string) (*qql.Query, error) {
 		return nil, nil
 	}
 	return qql.Parse(text)
+}
+
+// attributesOf returns the attributes that a schedule of tags has.
+func attributesOf(cfg *config.Config, s *config.Schedule) []tagging.Attribute {
+	if s.Kind != config.KindTags || len(s.Tagging) == 0 {
+		return cfg.Tagging
+	}
+	return lo.Filter(cfg.Tagging, func(a tagging.Attribute, _ int) bool { return slices.Contains(s.Tagging, a.Name) })
 }
 
 // sourceOf returns the discovery source of an instance.

@@ -31,6 +31,7 @@ type SourceNeeds struct {
 	Tags     bool // a schedule writes them
 	Metadata bool // a schedule writes business metadata of assets
 	Add      bool // a schedule adds addresses
+	Tagging  bool // a schedule makes tags
 }
 
 // SourceNeedsOf returns what a configuration needs of one of its subscriptions.
@@ -44,6 +45,7 @@ func SourceNeedsOf(cfg *config.Config, source string) SourceNeeds {
 		n.Tags = n.Tags || !s.ToQualys() && s.Sections["tags"]
 		n.Metadata = n.Metadata || s.ToQualys() && s.Kind == config.KindMetadata
 		n.Add = n.Add || s.ToQualys() && s.Kind == config.KindExport
+		n.Tagging = n.Tagging || s.ToQualys() && s.Kind == config.KindTags
 	}
 	return n
 }
@@ -138,6 +140,8 @@ type Source struct {
 	Gateway *qualys.Client
 	// Tags is the tree of tags; nil where the login cannot read it.
 	Tags *TagTree
+	// Portal makes tags; nil where the login cannot.
+	Portal *qualys.AMClient
 	// Addresses is the API for addresses; nil where the login cannot use it.
 	Addresses *qualys.FOClient
 	// Adding serialises what is added to the subscription. All revisions of a

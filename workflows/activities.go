@@ -13,5 +13,6 @@ var (
 	notifying *activities.Notify
 	business  *activities.Metadata
 	exporting *activities.Export
+	tagging   *activities.Tagging
 	reading   *activities.CIs
 )

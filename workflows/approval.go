@@ -205,8 +205,8 @@ func writeApproved(ctx workflow.Context, run *syncRun, page contract.PageRef) er
 	}
 	if run.Plan.Kind != "" {
 		queue, calls, start = contract.QualysQueue(run.Plan.Qualys()), &run.QualysCalls, func() workflow.Future {
-			if run.Plan.Kind == kindExport {
-				return workflow.ExecuteActivity(update(ctx, run.Plan.Target, summary), exporting.QualysWriteExport, in)
+			if run.Plan.Kind != kindMetadata {
+				return workflow.ExecuteActivity(update(ctx, run.Plan.Target, summary), stepsOf(run.Plan.Kind).write, in)
 			}
 			return workflow.ExecuteActivity(update(ctx, run.Plan.Target, summary), business.QualysWriteApprovedMetadata, in)
 		}

@@ -17,6 +17,7 @@ func Register(r Registry) {
 		contract.SyncInventory:  SyncInventory,
 		contract.ExportAssets:   ExportAssets,
 		contract.ExportMetadata: ExportMetadata,
+		contract.ApplyTags:      ApplyTags,
 		contract.ApplyConfig:    ApplyConfig,
 		contract.Approval:       Approval,
 		contract.Preflight:      Preflight,

@@ -11,6 +11,7 @@ import (
 	"github.com/qbridge/qbridge/domain/classify"
 	"github.com/qbridge/qbridge/domain/export"
 	"github.com/qbridge/qbridge/domain/mapping"
+	"github.com/qbridge/qbridge/domain/tagging"
 )
 
 // Config is one configuration document.
@@ -27,6 +28,8 @@ type Config struct {
 	Mappings   []*mapping.Document `yaml:"mappings,omitzero" json:"mappings,omitempty"`
 	Properties Properties          `yaml:"properties,omitzero" json:"properties,omitzero"`
 	Notify     Notify              `yaml:"notify,omitzero" json:"notify,omitzero"`
+	// Tagging lists the attributes of CIs that become tags in Qualys.
+	Tagging []tagging.Attribute `yaml:"tagging,omitzero" json:"tagging,omitempty"`
 }
 
 // Notify says who is told what needs a person.
@@ -156,6 +159,9 @@ const (
 	// KindExport adds the addresses of CIs that a subscription lacks (direction
 	// servicenow-to-qualys).
 	KindExport = "export"
+	// KindTags keeps a tree of tags as attributes of CIs ask for (direction
+	// servicenow-to-qualys).
+	KindTags = "tags"
 )
 
 // Values of Schedule.Approval, Overlap, Mode, Operation and Existing.
@@ -223,6 +229,10 @@ type Schedule struct {
 	Select []Selection `yaml:"select,omitzero" json:"select,omitempty"`
 	// Metadata says what a schedule of kind metadata writes.
 	Metadata export.MetadataSettings `yaml:"metadata,omitzero" json:"metadata,omitzero"`
+	// Tagging names the attributes of a schedule of kind tags; left out: all. Drift
+	// says what becomes of changes that somebody made to their tags by hand.
+	Tagging []string `yaml:"tagging,omitzero" json:"tagging,omitempty"`
+	Drift   string   `yaml:"drift,omitzero" json:"drift,omitempty"` // repair (default) | report
 	// Addresses says how a schedule of kind export adds addresses.
 	Addresses *export.IPSettings `yaml:"addresses,omitzero" json:"addresses,omitempty"`
 }

@@ -3,18 +3,21 @@ package config
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 
 	"github.com/samber/lo"
 
+	"github.com/qbridge/qbridge/domain/classify"
 	"github.com/qbridge/qbridge/domain/export"
+	"github.com/qbridge/qbridge/domain/tagging"
 )
 
 // toQualys checks a schedule that writes to Qualys. What only has a meaning in the
 // other direction is refused: it would be believed to hold.
 func (v *validator) toQualys(place string, s *Schedule) {
-	v.oneOf(place+".kind", s.Kind, KindExport, KindMetadata)
+	v.oneOf(place+".kind", s.Kind, KindExport, KindMetadata, KindTags)
 	instances := lo.Map(v.config.ServiceNow, func(s ServiceNow, _ int) string { return s.Name })
 	subscriptions := lo.Map(v.config.Qualys, func(q Qualys, _ int) string { return q.Name })
 	v.reference(place+".source", s.Source, "servicenow", instances)
@@ -31,7 +34,12 @@ func (v *validator) toQualys(place string, s *Schedule) {
 	}
 	v.oneOf(place+".approval", s.Approval, ApprovalAuto, ApprovalManual)
 	v.waits(place, s)
-	v.selections(place, s.Select)
+	v.check(s.Kind == KindTags || len(s.Tagging) == 0 && s.Drift == "", place, "has tagging or drift, which only schedules of kind tags have", "remove them, or set kind: tags")
+	if s.Kind == KindTags {
+		v.tags(place, s)
+	} else {
+		v.selections(place, s.Select)
+	}
 	v.timing(place, s)
 	switch s.Kind {
 	case KindMetadata:
@@ -39,6 +47,37 @@ func (v *validator) toQualys(place string, s *Schedule) {
 	case KindExport:
 		v.addresses(place, s)
 	}
+}
+
+// attributes checks the list of attributes that become tags.
+func (v *validator) attributes() {
+	names := map[string]bool{}
+	for i, a := range v.config.Tagging {
+		place := fmt.Sprintf("tagging[%d]", i)
+		if err := a.Check(); err != nil {
+			v.add(place, strings.TrimPrefix(err.Error(), "tagging: "), "")
+			continue
+		}
+		v.check(!names[a.Name], place+".name", fmt.Sprintf("attribute %s stands twice", a.Name), "give each a name of its own")
+		names[a.Name] = true
+		v.check(export.IsColumn(a.Table) && !strings.Contains(a.Table, "."), place+".table", fmt.Sprintf("%q is not the name of a table", a.Table), "write for example cmdb_ci_server")
+		v.check(export.IsColumn(a.Column), place+".column", fmt.Sprintf("%q is not a column", a.Column), "write for example support_group, or owned_by.department")
+		v.query(place+".query", a.Query)
+	}
+}
+
+// tags checks a schedule of kind tags.
+func (v *validator) tags(place string, s *Schedule) {
+	v.check(len(s.Select) == 0, place+".select", "has no meaning for kind tags", "remove it: each attribute of tagging names its table")
+	known := lo.Map(v.config.Tagging, func(a tagging.Attribute, _ int) string { return a.Name })
+	v.check(len(known) > 0, place, "has no attributes", "list them under tagging")
+	for i, name := range s.Tagging {
+		v.check(slices.Contains(known, name), fmt.Sprintf("%s.tagging[%d]", place, i), fmt.Sprintf("%q is not an attribute of tagging", name), fmt.Sprintf("did you mean %q?", classify.Nearest(name, known)))
+	}
+	v.oneOf(place+".drift", orDefault(s.Drift, tagging.DriftRepair), tagging.DriftRepair, tagging.DriftReport)
+	q, ok := lo.Find(v.config.Qualys, func(q Qualys) bool { return q.Name == s.Target })
+	v.check(!ok || q.Auth.Type == "" || q.Auth.Type == QualysPassword, place+".target",
+		s.Target+" logs in by a client, and the API for tags takes a user name and password only", "name a connection with auth.type: password")
 }
 
 // addresses checks how a schedule of kind export adds addresses.

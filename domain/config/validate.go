@@ -59,6 +59,7 @@ func (c *Config) Validate() []Problem {
 			break
 		}
 	}
+	v.attributes()
 	v.ruleTests()
 	if _, err := mapping.Extended(c.Mappings...); err != nil {
 		v.add("mappings", strings.TrimPrefix(err.Error(), "mapping: "), "see `qbridge mapping show CLASS` for what there is")
@@ -275,7 +276,7 @@ func (v *validator) schedule(place string, s *Schedule) {
 		return
 	}
 	v.oneOf(place+".kind", orDefault(s.Kind, KindInventory), KindInventory, KindSoftwareCatalogue)
-	v.check(len(s.Select) == 0 && s.Addresses == nil && reflect.ValueOf(s.Metadata).IsZero(), place, "has select, addresses or metadata, which only schedules to Qualys have", "remove them, or set direction: "+DirectionToQualys)
+	v.check(len(s.Select)+len(s.Tagging) == 0 && s.Drift == "" && s.Addresses == nil && reflect.ValueOf(s.Metadata).IsZero(), place, "has select, addresses or metadata, which only schedules to Qualys have", "remove them, or set direction: "+DirectionToQualys)
 	v.check(s.Kind != KindSoftwareCatalogue || len(s.Sections) == 0, place+".sections", "have no meaning for the catalogue of software", "remove them")
 	sources := lo.Map(v.config.Qualys, func(q Qualys, _ int) string { return q.Name })
 	targets := lo.Map(v.config.ServiceNow, func(s ServiceNow, _ int) string { return s.Name })

@@ -28,6 +28,8 @@ const (
 	KindApplication Kind = "application"
 	// KindAddresses is a plan of addresses to add to a subscription.
 	KindAddresses Kind = "addresses"
+	// KindTag is a tag of a subscription.
+	KindTag Kind = "tag"
 )
 
 // Parts is everything that belongs to one record.

@@ -65,6 +65,7 @@ type app struct {
 type actors struct {
 	cis       *activities.CIs
 	export    *activities.Export
+	tagging   *activities.Tagging
 	inventory *activities.Inventory
 	write     *activities.Write
 	ledger    *activities.Ledger
@@ -105,6 +106,7 @@ func newApp(ctx context.Context, cfg config.Config, log zerolog.Logger) (_ *app,
 	server := &activities.TemporalServer{Client: a.temporal, Namespace: orDefault(opts.Namespace, "default")}
 	a.acts = &actors{
 		cis:       &activities.CIs{Store: a.store, Settings: settings, Vendors: vendors, Bodies: bodies},
+		tagging:   &activities.Tagging{Store: a.store, Settings: settings, Vendors: vendors, Bodies: bodies, Now: time.Now},
 		export:    &activities.Export{Store: a.store, Settings: settings, Vendors: vendors, Bodies: bodies, Now: time.Now},
 		inventory: &activities.Inventory{Store: a.store, Settings: settings, Vendors: vendors, Bodies: bodies, Now: time.Now},
 		write:     &activities.Write{Store: a.store, Settings: settings, Vendors: vendors, Bodies: bodies, Now: time.Now},

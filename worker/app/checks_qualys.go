@@ -78,12 +78,15 @@ func (v *vendors) CheckQualys(ctx context.Context, q domainconfig.Qualys, n acti
 	switch {
 	case n.Survey:
 		list.limits(meta.Limits)
-		list.portal(ctx, src, n.Tags)
+		list.portal(ctx, src, n)
 		list.hosts(ctx, src.Probe, n.Add)
 		list.gateway(ctx, src.Probe, q.API, n.Metadata)
 	default:
 		if n.Tags {
 			list.readTags(ctx, src)
+		}
+		if n.Tagging {
+			list.tagging(ctx, src.Probe, true)
 		}
 		if n.Add {
 			list.hosts(ctx, src.Probe, true)
@@ -139,9 +142,8 @@ func (c *checklist) readTags(ctx context.Context, src *activities.Source) {
 
 // portal asks about the module Asset Management & Tagging, its version and the
 // permissions for tags.
-func (c *checklist) portal(ctx context.Context, src *activities.Source, tags bool) {
+func (c *checklist) portal(ctx context.Context, src *activities.Source, n activities.SourceNeeds) {
 	p := src.Probe
-	const give = "give the user's role the permission "
 	var versions map[string]string
 	r := ask(ctx, func(ctx context.Context) (r qualys.Reply) { versions, r = p.Versions(ctx); return r })
 	if len(versions) > 0 {
@@ -162,7 +164,9 @@ func (c *checklist) portal(ctx context.Context, src *activities.Source, tags boo
 	const switchOn = "switch Asset Management & Tagging on for the subscription and the user"
 	am := ask(ctx, p.AssetManagement)
 	switch {
-	case am.Verdict == qualys.Denied && tags:
+	case am.Verdict == qualys.Denied && n.Tagging:
+		c.lacks(hasAM, am.Err, true, blocksTagging, switchOn)
+	case am.Verdict == qualys.Denied && n.Tags:
 		c.warn(hasAM, am.Err.Error(), "the section tags, and "+blocksTagging, switchOn)
 	default:
 		c.permission(hasAM, am, "the section tags, api: am, and "+blocksTagging, switchOn)
@@ -170,15 +174,28 @@ func (c *checklist) portal(ctx context.Context, src *activities.Source, tags boo
 	if am.Verdict != qualys.Permitted {
 		return // it would be said once more for each permission
 	}
-	if tags {
+	if n.Tags {
 		c.readTags(ctx, src)
 	}
-	c.permission(canEditTags, ask(ctx, p.EditTag), blocksTagging, give+"Edit User Tag")
-	c.permission(canDeleteTags, ask(ctx, p.DeleteTag), blocksTagging, give+"Delete User Tag")
+	c.tagging(ctx, p, n.Tagging)
+}
+
+// tagging asks for the permissions for tags. used says that a schedule makes some.
+func (c *checklist) tagging(ctx context.Context, p *qualys.Probe, used bool) {
+	const give = "give the user's role the permission "
+	line := func(capability string, r qualys.Reply, remedy string) {
+		if r.Verdict == qualys.Denied {
+			c.lacks(capability, r.Err, used, blocksTagging, remedy)
+			return
+		}
+		c.permission(capability, r, blocksTagging, remedy)
+	}
+	line(canEditTags, ask(ctx, p.EditTag), give+"Edit User Tag")
+	line(canDeleteTags, ask(ctx, p.DeleteTag), give+"Delete User Tag")
 	create := ask(ctx, p.CreateTag)
-	c.permission(canCreateTags, create, blocksTagging, give+"Create User Tag")
+	line(canCreateTags, create, give+"Create User Tag")
 	if create.Verdict == qualys.Permitted { // a tag that cannot be created cannot be given a rule
-		c.permission(canRuleTags, ask(ctx, p.TagRules), blocksTagging, give+"Modify Dynamic Tag Rules")
+		line(canRuleTags, ask(ctx, p.TagRules), give+"Modify Dynamic Tag Rules")
 	}
 }
 

@@ -134,7 +134,7 @@ func (v *vendors) source(q domainconfig.Qualys) (*activities.Source, error) {
 		if err != nil {
 			return nil, &activities.UserError{Message: err.Error()}
 		}
-		src.Tags = activities.NewTagTree(tags, time.Now)
+		src.Tags, src.Portal = activities.NewTagTree(tags, time.Now), tags
 		if src.Addresses, err = qualys.NewFO(c); err != nil {
 			return nil, &activities.UserError{Message: err.Error()}
 		}

@@ -101,6 +101,7 @@ func (s *Server) Handler() http.Handler {
 	api.HandleFunc("GET "+contract.PathStaged, s.listStaged)
 	api.HandleFunc("GET "+contract.PathStaged+"/decisions", s.showDecision)
 	api.HandleFunc("GET "+contract.PathExports+"/{schedule}", s.showExport)
+	api.HandleFunc("GET "+contract.PathTags+"/{schedule}", s.showTags)
 	api.HandleFunc("GET "+contract.PathAudit+"/verify", s.verifyAudit)
 	api.HandleFunc("GET "+contract.PathAudit+"/log", s.showLog)
 	api.HandleFunc("GET "+contract.PathVersion, s.showVersion)

@@ -18,6 +18,7 @@ const (
 	SyncInventory  = "SyncInventory"
 	ExportAssets   = "ExportAssets"
 	ExportMetadata = "ExportMetadata"
+	ApplyTags      = "ApplyTags"
 	ApplyConfig    = "ApplyConfig"
 	Preflight      = "Preflight"
 	Forecast       = "Forecast"

@@ -51,6 +51,7 @@ const (
 	syncPrefix     = "sync/"
 	metadataPrefix = "metadata/"
 	exportPrefix   = "export/"
+	tagsPrefix     = "tags/"
 )
 
 // MetadataWorkflowID returns the workflow id of a run that writes business metadata
@@ -59,6 +60,9 @@ func MetadataWorkflowID(schedule string) string { return metadataPrefix + schedu
 
 // ExportWorkflowID returns the workflow id of a run that adds addresses to Qualys.
 func ExportWorkflowID(schedule string) string { return exportPrefix + schedule }
+
+// TagsWorkflowID returns the workflow id of a run that makes tags in Qualys.
+func TagsWorkflowID(schedule string) string { return tagsPrefix + schedule }
 
 // AddressesKey is the key of the plan of addresses to add to a subscription.
 func AddressesKey(connection string) string { return connection + "/addresses" }
@@ -71,6 +75,8 @@ func RunOf(kind, schedule string) (workflow, id string) {
 		return ExportMetadata, MetadataWorkflowID(schedule)
 	case "export":
 		return ExportAssets, ExportWorkflowID(schedule)
+	case "tags":
+		return ApplyTags, TagsWorkflowID(schedule)
 	}
 	return SyncInventory, SyncWorkflowID(schedule)
 }
@@ -82,13 +88,15 @@ func SummaryOf(kind, schedule string) string {
 		return "ServiceNow → Qualys, business metadata, schedule " + schedule
 	case "export":
 		return "ServiceNow → Qualys, addresses, schedule " + schedule
+	case "tags":
+		return "ServiceNow → Qualys, tags, schedule " + schedule
 	}
 	return "Qualys → ServiceNow, schedule " + schedule
 }
 
 // RunIDs are the ids that a schedule's runs may have, whatever its kind is.
 func RunIDs(schedule string) []string {
-	return []string{SyncWorkflowID(schedule), MetadataWorkflowID(schedule), ExportWorkflowID(schedule)}
+	return []string{SyncWorkflowID(schedule), MetadataWorkflowID(schedule), ExportWorkflowID(schedule), TagsWorkflowID(schedule)}
 }
 
 // SyncWorkflowID returns the workflow id of an inventory sync. A Temporal
@@ -110,7 +118,7 @@ func TriedSchedule(name string) string { return strings.TrimSuffix(name, trialSu
 // without the suffix that a Temporal schedule adds.
 func ScheduleOfSyncID(id string) (string, bool) {
 	rest, ok := "", false
-	for _, prefix := range []string{syncPrefix, metadataPrefix, exportPrefix} {
+	for _, prefix := range []string{syncPrefix, metadataPrefix, exportPrefix, tagsPrefix} {
 		if rest, ok = strings.CutPrefix(id, prefix); ok {
 			break
 		}
