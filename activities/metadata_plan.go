@@ -170,22 +170,35 @@ func (p *metadataPlanner) planApplications(ctx context.Context) error {
 	return nil
 }
 
+// again marks the digest of a record that is written once more although it did not
+// change: neither the store nor a person has seen that one.
+const again = "-again"
+
 // settle says what becomes of a record: one that Qualys has already is unchanged,
-// any other is staged, also when it was written before, for then somebody has
-// changed it since.
-func (p *metadataPlanner) settle(rec *store.Staging, digest string, same bool) {
+// any other is staged. It reports whether the same was written before, or tried: then
+// somebody has changed it since, or it never arrived.
+func (p *metadataPlanner) settle(rec *store.Staging, digest string, same bool) (before bool) {
 	h, known := p.heads[rec.Key]
-	done := known && h.State == record.StateDone && h.WrittenDigest == digest
+	written := known && strings.TrimSuffix(h.WrittenDigest, again) == digest
+	tried := known && h.State == record.StateFailed && strings.TrimSuffix(h.PayloadDigest, again) == digest
 	rec.PayloadDigest = digest
+	if written || tried {
+		rec.PayloadDigest = h.PayloadDigest
+	}
 	switch {
 	case known && h.Intent != "" && (!same || rec.Kind == record.KindMetadata && !p.plan.Approval): // a write without an answer: the writer looks what became of it
 		rec.RefreshBefore = p.Now().Add(time.Hour)
-	case same && !done:
+	case same && written && h.State == record.StateDone:
+		rec.PayloadDigest = h.WrittenDigest
+	case same:
 		rec.Outcome = record.Unchanged
-	case !same && known && h.WrittenDigest == digest:
-		// Another digest: neither the store nor a person has seen this one.
-		rec.PayloadDigest, rec.RefreshBefore = digest+"-again", p.Now().Add(time.Hour)
+	case written:
+		rec.RefreshBefore = p.Now().Add(time.Hour)
+		if rec.PayloadDigest = digest; h.WrittenDigest == digest {
+			rec.PayloadDigest += again
+		}
 	}
+	return written || tried
 }
 
 func (p *metadataPlanner) planAssets(ctx context.Context, parts int64) error {
@@ -237,7 +250,7 @@ func (p *metadataPlanner) planAssets(ctx context.Context, parts int64) error {
 		if v.Skip != "" {
 			rec.Outcome, rec.Reason = record.Skipped, v.Skip
 		} else {
-			p.settle(&rec, v.Metadata.Digest(), v.Same)
+			v.Again = p.settle(&rec, v.Metadata.Digest(), v.Same)
 		}
 		body := &Body{Name: v.Name, Revision: p.revision, Parts: &record.Parts{Flags: v.Flags}}
 		if body.Parts.Change, err = json.Marshal(v.AssetChange); err != nil {

@@ -68,7 +68,7 @@ func (m *metadataRun) read(ctx workflow.Context) error {
 		var page contract.ReadMetadataResult
 		err := m.patient(ctx, contract.QualysQueue(m.Plan.Target), &page, func() workflow.Future {
 			return workflow.ExecuteActivity(fetch(ctx, m.Plan.Target, fmt.Sprintf("assets after %d", p.Cursor)), business.QualysReadMetadata,
-				contract.ReadMetadataInput{Plan: m.Plan, Cursor: p.Cursor, Part: p.Assets, Spent: m.QualysCalls})
+				contract.ReadMetadataInput{Plan: m.Plan.OfPage(), Cursor: p.Cursor, Part: p.Assets, Spent: m.QualysCalls})
 		})
 		if err != nil {
 			return fmt.Errorf("read assets after %d: %w", p.Cursor, err)
@@ -146,7 +146,7 @@ func (m *metadataRun) carryOut(ctx workflow.Context, kind record.Kind) error {
 // writePage writes one page of staged records, or lets it wait.
 func (m *metadataRun) writePage(ctx workflow.Context, page contract.StagedRef) error {
 	var res contract.WritePageResult
-	in := contract.WritePageInput{Plan: m.Plan, Page: page.Page}
+	in := contract.WritePageInput{Plan: m.Plan.OfPage(), Page: page.Page}
 	var err error
 	if m.Plan.Approval {
 		err = workflow.ExecuteActivity(ledger(ctx, fmt.Sprintf("hold %d records", page.ToWrite)), business.MetadataHold, in).Get(ctx, &res)
