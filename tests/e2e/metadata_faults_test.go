@@ -80,3 +80,29 @@ func TestFaultsAndKilledWorkersLeaveTheSameBusinessMetadata(t *testing.T) {
 		})
 	}
 }
+
+func TestBothDirectionsComeToRest(t *testing.T) {
+	t.Parallel()
+	b := owned(t)
+	settle := func() (int64, int64) {
+		t.Helper()
+		code, out, errs := b.write()
+		require.Zero(t, code, errs)
+		code, in := b.sync()
+		require.Zero(t, code)
+		require.Zero(t, in.Failed+in.Rejected, "%+v", in.Counters)
+		return out.Written(), in.Written()
+	}
+	out, _ := settle()
+	require.Positive(t, out)
+	settle() // what Qualys shows now is in the CMDB
+	digest, shown, calls := b.digest(), b.business(), b.posted()
+	for range 5 {
+		out, in := settle()
+		require.Zero(t, out)
+		require.Zero(t, in)
+	}
+	require.Equal(t, digest, b.digest())
+	require.Empty(t, cmp.Diff(shown, b.business()))
+	require.Equal(t, calls, b.posted())
+}

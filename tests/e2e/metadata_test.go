@@ -172,6 +172,13 @@ func TestACIIsFoundByIdentifiersAndNeverGuessed(t *testing.T) {
 	require.Contains(t, text, "assets have the same serialNumber")
 	require.Contains(t, text, "no asset has an identifier of the CI")
 	require.Equal(t, "Ann Example", b.shows(count[one][0]).Business.OwnedBy)
+	ci := b.rowsOf("cmdb_ci_linux_server", "name=ambiguous", "sys_id")[0]
+	code, text, errs = b.cli("asset", "explain", "dev/"+ci)
+	require.Zero(t, code, errs)
+	require.Contains(t, text, `business metadata of CI "ambiguous", skipped: ambiguous: `)
+	code, _, errs = b.cli("run", "forecast", "owners")
+	require.NotZero(t, code)
+	require.Contains(t, errs, "schedule owners writes to Qualys")
 	for _, id := range count[several] {
 		require.NotEqual(t, "Ann Example", b.shows(id).Business.OwnedBy)
 	}
