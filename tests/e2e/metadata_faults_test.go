@@ -106,3 +106,20 @@ func TestBothDirectionsComeToRest(t *testing.T) {
 	require.Empty(t, cmp.Diff(shown, b.business()))
 	require.Equal(t, calls, b.posted())
 }
+
+func TestAnInventoryOfWhichAssetsAreMissingIsNotCompared(t *testing.T) {
+	t.Parallel()
+	b := newBridge(t, "", "--assets", "120")
+	b.applied(strings.Replace(b.owners(""), "- name: corp ", "- name: corp\n    pageSize: 45\n   ", 1))
+	ann := b.row("sys_user", thing{"user_name": "ann", "name": "Ann Example"})
+	b.own(thing{"owned_by": ann}, b.cis...)
+	b.faults(b.sims.Qualys.APIURL, "on search.asset every 3 do shift_page")
+	_, res, errs := b.write()
+	require.Equal(t, "incomplete", res.Outcome, errs)
+	require.Contains(t, res.Warning, "Qualys counts 120 assets and listed 11")
+	require.Zero(t, b.taken())
+	b.faults(b.sims.Qualys.APIURL, "")
+	code, res, errs := b.write()
+	require.Zero(t, code, errs)
+	require.Positive(t, res.Updated)
+}
