@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/samber/lo"
+	"go.temporal.io/sdk/activity"
 
 	"github.com/qbridge/qbridge/activities/servicenow"
 	"github.com/qbridge/qbridge/activities/store"
@@ -52,7 +53,8 @@ const draftSize = 1000
 // applications is what a run knows of business applications.
 type applications struct {
 	List []applicationRow
-	// Of are the ids of the applications of a CI, by sys_id; nil when they are off.
+	// Of are the ids of the applications of a CI, by sys_id; nil when nothing is known
+	// of them.
 	Of map[string][]string
 }
 
@@ -119,17 +121,26 @@ func (a *Metadata) readOwners(ctx context.Context, plan *contract.RunPlan, res *
 
 // bearerOf returns a row as what it says of its asset.
 func bearerOf(row servicenow.Row, columns map[string]string, identity map[export.Identifier]string) export.Bearer {
-	b := export.Bearer{Name: row["name"], Fields: make(map[string]string, len(columns))}
+	b := export.Bearer{Name: row["name"], Fields: valuesOf(row, columns)}
 	b.Key, b.Values = row["sys_id"], map[export.Identifier][]string{}
-	for field, column := range columns {
-		b.Fields[field] = row[column]
-	}
 	for id, column := range identity {
 		if v := row[column]; v != "" {
 			b.Values[id] = []string{v}
 		}
 	}
 	return b
+}
+
+// valuesOf returns the values of a row by field. A column that the user may not read
+// is not in the row: it is not empty, and nothing is known of its field.
+func valuesOf(row servicenow.Row, columns map[string]string) map[string]string {
+	out := make(map[string]string, len(columns))
+	for field, column := range columns {
+		if v, shown := row[column]; shown {
+			out[field] = v
+		}
+	}
+	return out
 }
 
 // ServiceNowReadApplications reads the business applications of a schedule and the
@@ -158,6 +169,10 @@ func (a *Metadata) readApplications(ctx context.Context, plan *contract.RunPlan,
 		if err := standOn(ctx, target.Client, ids, !s.Direct, out.Of, &res.Calls); err != nil {
 			return err
 		}
+		if len(out.Of) == 0 { // rows that the user may not read are left out silently
+			activity.GetLogger(ctx).Warn("no relation of a business application can be read: assets keep the applications that they have", "schedule", plan.Schedule)
+			out.Of = nil
+		}
 	}
 	res.Parts, res.Count = 1, int64(len(out.List))
 	return a.putDraft(ctx, plan, draftApplications, 0, out)
@@ -178,7 +193,7 @@ func applicationRows(ctx context.Context, c *servicenow.Client, s *export.Applic
 			return nil, err
 		}
 		at[row["sys_id"]] = len(out)
-		out = append(out, applicationRow{SysID: row["sys_id"], ID: row[id], Values: lo.MapValues(columns, func(column, _ string) string { return row[column] })})
+		out = append(out, applicationRow{SysID: row["sys_id"], ID: row[id], Values: valuesOf(row, columns)})
 	}
 	for row, err := range c.Rows(ctx, table, servicenow.TableQuery{Query: servicenow.Encoded(s.Query), Fields: []string{"sys_created_on", "sys_updated_on"}}) {
 		if err != nil {

@@ -37,6 +37,12 @@ func (a *Metadata) readPage(ctx context.Context, in *contract.ReadMetadataInput)
 	if why := setup.Budget.Stop(a.Now(), in.Spent); why != "" {
 		return contract.ReadMetadataResult{Stopped: why, Last: true}, nil
 	}
+	if in.Cursor == 0 {
+		if in.Total, _, err = src.Client.Count(ctx, qualys.Query{}); err != nil {
+			return res, err
+		}
+		res.Calls++
+	}
 	page, calls, err := search(ctx, src.Client, qualys.Query{Cursor: in.Cursor, PageSize: src.Client.PageSize(), ExcludeFields: unneeded})
 	if err != nil {
 		return res, err
@@ -52,7 +58,19 @@ func (a *Metadata) readPage(ctx context.Context, in *contract.ReadMetadataInput)
 	if err := a.putDraft(ctx, &in.Plan, draftAssets, in.Part, list); err != nil {
 		return res, err
 	}
-	return contract.ReadMetadataResult{Parts: 1, Count: int64(len(list)), Calls: calls, Next: page.Next, Last: !page.HasMore}, nil
+	res.Parts, res.Count, res.Next, res.Last = 1, int64(len(list)), page.Next, !page.HasMore
+	res.Total, res.Seen, res.Calls = in.Total, int64(len(page.Results)), res.Calls+calls
+	if seen := in.Seen + res.Seen; res.Last && seen < in.Total { // fewer than there were: some are gone, or were left out
+		now, _, err := src.Client.Count(ctx, qualys.Query{})
+		if err != nil {
+			return res, err
+		}
+		res.Calls++
+		if seen < min(now, in.Total) {
+			res.Incomplete = fmt.Sprintf("Qualys counts %d assets and listed %d: an identifier of one could be that of another that is missing, so nothing was compared", min(now, in.Total), seen)
+		}
+	}
+	return res, nil
 }
 
 // heldOf keeps of an asset what a plan looks at.

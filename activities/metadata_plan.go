@@ -11,7 +11,6 @@ import (
 	"github.com/samber/lo"
 
 	"github.com/qbridge/qbridge/activities/store"
-	"github.com/qbridge/qbridge/domain/approval"
 	"github.com/qbridge/qbridge/domain/export"
 	"github.com/qbridge/qbridge/domain/record"
 	"github.com/qbridge/qbridge/workflows/contract"
@@ -170,22 +169,35 @@ func (p *metadataPlanner) planApplications(ctx context.Context) error {
 	return nil
 }
 
+// again marks the digest of a record that is written once more although it did not
+// change: neither the store nor a person has seen that one.
+const again = "-again"
+
 // settle says what becomes of a record: one that Qualys has already is unchanged,
-// any other is staged, also when it was written before, for then somebody has
-// changed it since.
-func (p *metadataPlanner) settle(rec *store.Staging, digest string, same bool) {
+// any other is staged. It reports whether the same was written before, or tried: then
+// somebody has changed it since, or it never arrived.
+func (p *metadataPlanner) settle(rec *store.Staging, digest string, same bool) (before bool) {
 	h, known := p.heads[rec.Key]
-	done := known && h.State == record.StateDone && h.WrittenDigest == digest
+	written := known && strings.TrimSuffix(h.WrittenDigest, again) == digest
+	tried := known && h.State == record.StateFailed && strings.TrimSuffix(h.PayloadDigest, again) == digest
 	rec.PayloadDigest = digest
+	if written || tried {
+		rec.PayloadDigest = h.PayloadDigest
+	}
 	switch {
 	case known && h.Intent != "" && (!same || rec.Kind == record.KindMetadata && !p.plan.Approval): // a write without an answer: the writer looks what became of it
 		rec.RefreshBefore = p.Now().Add(time.Hour)
-	case same && !done:
+	case same && written && h.State == record.StateDone:
+		rec.PayloadDigest = h.WrittenDigest
+	case same:
 		rec.Outcome = record.Unchanged
-	case !same && known && h.WrittenDigest == digest:
-		// Another digest: neither the store nor a person has seen this one.
-		rec.PayloadDigest, rec.RefreshBefore = digest+"-again", p.Now().Add(time.Hour)
+	case written:
+		rec.RefreshBefore = p.Now().Add(time.Hour)
+		if rec.PayloadDigest = digest; h.WrittenDigest == digest {
+			rec.PayloadDigest += again
+		}
 	}
+	return written || tried
 }
 
 func (p *metadataPlanner) planAssets(ctx context.Context, parts int64) error {
@@ -237,7 +249,7 @@ func (p *metadataPlanner) planAssets(ctx context.Context, parts int64) error {
 		if v.Skip != "" {
 			rec.Outcome, rec.Reason = record.Skipped, v.Skip
 		} else {
-			p.settle(&rec, v.Metadata.Digest(), v.Same)
+			v.Again = p.settle(&rec, v.Metadata.Digest(), v.Same)
 		}
 		body := &Body{Name: v.Name, Revision: p.revision, Parts: &record.Parts{Flags: v.Flags}}
 		if body.Parts.Change, err = json.Marshal(v.AssetChange); err != nil {
@@ -305,86 +317,4 @@ func (p *metadataPlanner) stage(ctx context.Context, cursor int64) error {
 		p.res.Counters.Add(fetchedCounters(page.Counters))
 	}
 	return nil
-}
-
-// MetadataHold makes the records of a staged page wait for a person.
-func (a *Metadata) MetadataHold(ctx context.Context, in contract.WritePageInput) (contract.WritePageResult, error) {
-	ctx, stop := beat(ctx, heartbeatEvery, func() any { return nil })
-	defer stop()
-	var res contract.WritePageResult
-	as := store.Writer{Run: in.Plan.Run, Epoch: in.Plan.Epoch, Page: in.Page, Attempt: attemptOf(ctx)}
-	rows, err := a.Store.Staged(ctx, in.Plan.Run, in.Page)
-	if err == nil {
-		err = a.Store.TakePage(ctx, as)
-	}
-	if err != nil {
-		return res, temporalError(err)
-	}
-	var list []store.Planned
-	for _, row := range rows {
-		c, err := a.change(row)
-		if err != nil {
-			return res, temporalError(err)
-		}
-		list = append(list, c.planned(row, c.changes()))
-	}
-	if err := a.Store.HoldStaged(ctx, as, list, false); err != nil {
-		return res, temporalError(err)
-	}
-	counters, err := a.Store.FinishPage(ctx, in.Plan.Run, in.Plan.Epoch, in.Page)
-	res.Counters = fetchedCounters(counters)
-	return res, temporalError(err)
-}
-
-// staged is a change as a record holds it: of an asset, or of an application.
-type staged struct {
-	asset *export.AssetChange
-	app   *export.ApplicationChange
-}
-
-func (a *Metadata) change(r store.Record) (staged, error) {
-	var out staged
-	body, err := a.Bodies.Decode(r.Body)
-	if err != nil {
-		return out, fmt.Errorf("record %s: %w", r.Key, err)
-	}
-	var into any
-	if r.Kind == record.KindApplication {
-		out.app = &export.ApplicationChange{}
-		into = out.app
-	} else {
-		out.asset = &export.AssetChange{}
-		into = out.asset
-	}
-	if body.Parts == nil || len(body.Parts.Change) == 0 {
-		return out, fmt.Errorf("record %s holds no change", r.Key)
-	}
-	if err := json.Unmarshal(body.Parts.Change, into); err != nil {
-		return out, fmt.Errorf("record %s: %w", r.Key, err)
-	}
-	return out, nil
-}
-
-func (c *staged) changes() []export.Change {
-	if c.app != nil {
-		return c.app.Changes
-	}
-	return c.asset.Changes
-}
-
-// planned says what a person is shown: the fields that differ.
-func (c *staged) planned(r store.Record, changes []export.Change) store.Planned {
-	p := &approval.Plan{Operation: approval.Update, To: r.Class, Changes: make([]approval.Change, len(changes))}
-	if c.app != nil {
-		p.SysID = c.app.SysID
-		if c.app.New {
-			p.Operation = approval.Create
-		}
-	} else {
-		p.SysID = c.asset.CI
-	}
-	for i, ch := range changes {
-		p.Changes[i] = approval.Change{Column: ch.Field, Old: ch.Old, New: ch.New}
-	}
-	return store.Planned{Key: r.Key, Plan: p, Digest: p.Digest(r.PayloadDigest)}
 }

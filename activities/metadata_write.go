@@ -263,7 +263,9 @@ func (w *metadataWriter) refused(batch []pendingWrite, answer *qualys.Accepted) 
 	return out, taken
 }
 
-// confirm reads assets back until they show what was written, or patience ends.
+// confirm reads assets back until they show what was written, or patience ends. What
+// is not shown then counts as written once, for the vendor says nothing about how
+// long it takes; where the next run does not see it either, it has failed.
 func (w *metadataWriter) confirm(ctx context.Context, list []pendingWrite) ([]store.Settlement, error) {
 	var out []store.Settlement
 	var waited time.Duration
@@ -282,8 +284,12 @@ func (w *metadataWriter) confirm(ctx context.Context, list []pendingWrite) ([]st
 				out = append(out, store.Settlement{Key: x.row.Key, Outcome: record.Failed, Reason: "Qualys has no such asset any more"})
 			case len(missing) == 0:
 				out = append(out, written(&x, record.Updated))
-			case last:
-				out = append(out, store.Settlement{Key: x.row.Key, Outcome: record.Failed, Reason: fmt.Sprintf("Qualys took it and does not show it after %s: %s", waited, strings.Join(missing, ", "))})
+			case last && x.asset.Again:
+				out = append(out, store.Settlement{Key: x.row.Key, Outcome: record.Failed, Reason: "Qualys took it more than once and does not show it: " + strings.Join(missing, ", ")})
+			case last: // it may be slow: the next run looks again
+				s := written(&x, record.Updated)
+				s.Reason = fmt.Sprintf("Qualys took it and does not show it after %s: %s", waited, strings.Join(missing, ", "))
+				out = append(out, s)
 			default:
 				left = append(left, x)
 			}

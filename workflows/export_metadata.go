@@ -42,7 +42,7 @@ func (m *metadataRun) work(ctx workflow.Context) error {
 		}
 	}
 	m.enter(ctx, stageReading)
-	if err := m.read(ctx); err != nil || m.Stopped != "" {
+	if err := m.read(ctx); err != nil || m.Stopped != "" || m.Incomplete != "" {
 		return err
 	}
 	m.enter(ctx, stageApplications)
@@ -68,7 +68,7 @@ func (m *metadataRun) read(ctx workflow.Context) error {
 		var page contract.ReadMetadataResult
 		err := m.patient(ctx, contract.QualysQueue(m.Plan.Target), &page, func() workflow.Future {
 			return workflow.ExecuteActivity(fetch(ctx, m.Plan.Target, fmt.Sprintf("assets after %d", p.Cursor)), business.QualysReadMetadata,
-				contract.ReadMetadataInput{Plan: m.Plan, Cursor: p.Cursor, Part: p.Assets, Spent: m.QualysCalls})
+				contract.ReadMetadataInput{Plan: m.Plan.OfPage(), Cursor: p.Cursor, Part: p.Assets, Spent: m.QualysCalls, Total: p.Total, Seen: m.Enumerated})
 		})
 		if err != nil {
 			return fmt.Errorf("read assets after %d: %w", p.Cursor, err)
@@ -79,7 +79,9 @@ func (m *metadataRun) read(ctx workflow.Context) error {
 		}
 		m.QualysCalls += page.Calls
 		m.Pages++
-		p.Assets, p.Cursor, p.Read = p.Assets+page.Parts, page.Next, page.Last
+		p.Assets, p.Cursor, p.Read, p.Total = p.Assets+page.Parts, page.Next, page.Last, page.Total
+		m.Enumerated += page.Seen
+		m.Incomplete = page.Incomplete
 		m.show(ctx)
 		if p.Read {
 			return nil
@@ -146,7 +148,7 @@ func (m *metadataRun) carryOut(ctx workflow.Context, kind record.Kind) error {
 // writePage writes one page of staged records, or lets it wait.
 func (m *metadataRun) writePage(ctx workflow.Context, page contract.StagedRef) error {
 	var res contract.WritePageResult
-	in := contract.WritePageInput{Plan: m.Plan, Page: page.Page}
+	in := contract.WritePageInput{Plan: m.Plan.OfPage(), Page: page.Page}
 	var err error
 	if m.Plan.Approval {
 		err = workflow.ExecuteActivity(ledger(ctx, fmt.Sprintf("hold %d records", page.ToWrite)), business.MetadataHold, in).Get(ctx, &res)

@@ -91,16 +91,28 @@ func TestAContinuedRunGoesOnWhereItWas(t *testing.T) {
 	}
 }
 
-func TestARunWhoseCallsAreSpentComparesNothing(t *testing.T) {
+func TestAnInventoryThatIsNotAllThereIsNotCompared(t *testing.T) {
 	t.Parallel()
-	stopped := newRun(t)
-	stopped.plan.Kind = "metadata"
-	stopped.OnActivity("ServiceNowReadOwners", mock.Anything, mock.Anything).Return(contract.ReadMetadataResult{Parts: 1}, nil)
-	stopped.OnActivity("ServiceNowReadApplications", mock.Anything, mock.Anything).Return(contract.ReadMetadataResult{Parts: 1}, nil)
-	stopped.OnActivity("QualysReadMetadata", mock.Anything, mock.Anything).Return(contract.ReadMetadataResult{Stopped: "the ceiling of 3 calls is reached", Last: true}, nil)
-	stopped.ExecuteWorkflow(contract.ExportMetadata, contract.RunInput{Schedule: "owners"})
-	require.NoError(t, stopped.GetWorkflowError())
-	require.Contains(t, stopped.closed.Stopped, "the ceiling of 3 calls is reached: nothing was compared")
-	require.False(t, stopped.closed.Complete)
-	stopped.AssertNotCalled(t, "MetadataPlan", mock.Anything, mock.Anything)
+	for name, c := range map[string]struct {
+		last            contract.ReadMetadataResult
+		stopped, reason string
+	}{
+		"the calls are spent": {contract.ReadMetadataResult{Stopped: "the ceiling of 3 calls is reached", Last: true}, "the ceiling of 3 calls is reached: nothing was compared", ""},
+		"assets are missing":  {contract.ReadMetadataResult{Parts: 1, Last: true, Total: 9, Seen: 7, Incomplete: "Qualys counts 9 assets"}, "", "Qualys counts 9 assets"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRun(t)
+			r.plan.Kind = "metadata"
+			r.OnActivity("ServiceNowReadOwners", mock.Anything, mock.Anything).Return(contract.ReadMetadataResult{Parts: 1}, nil)
+			r.OnActivity("ServiceNowReadApplications", mock.Anything, mock.Anything).Return(contract.ReadMetadataResult{Parts: 1}, nil)
+			r.OnActivity("QualysReadMetadata", mock.Anything, mock.Anything).Return(c.last, nil)
+			r.ExecuteWorkflow(contract.ExportMetadata, contract.RunInput{Schedule: "owners"})
+			require.NoError(t, r.GetWorkflowError())
+			require.Contains(t, r.closed.Stopped, c.stopped)
+			require.Equal(t, c.reason, r.closed.Incomplete)
+			require.False(t, r.closed.Complete)
+			r.AssertNotCalled(t, "MetadataPlan", mock.Anything, mock.Anything)
+		})
+	}
 }

@@ -2,8 +2,12 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"time"
+
+	"github.com/samber/lo"
 
 	"github.com/qbridge/qbridge/domain/qql"
 )
@@ -27,8 +31,32 @@ func (c *Config) Warnings() []Problem {
 				v.add(place, fmt.Sprintf("%s and %s may select the same assets and write them to %s twice", s.Name, other.Name, s.Target), "give them filters that exclude each other, or one schedule")
 			}
 		}
+		for k := range c.Schedules {
+			v.circle(place, s, &c.Schedules[k])
+		}
 	}
 	return v.problems
+}
+
+// comesBack are the fields of business metadata that sections of an inventory write
+// into the CMDB, where they came from.
+var comesBack = map[string][]string{
+	"owner": {"ownedBy", "managedBy", "supportedBy", "supportGroup"}, "location": {"assignedLocation.name"},
+}
+
+// circle warns about a schedule that writes to the CMDB what another one takes from
+// there: after a change, the value from before could come back.
+func (v *validator) circle(place string, s, back *Schedule) {
+	if s.ToQualys() || !back.ToQualys() || back.Kind != KindMetadata || s.Source != back.Target || s.Target != back.Source {
+		return
+	}
+	columns := back.Metadata.Columns()
+	for _, section := range slices.Sorted(maps.Keys(comesBack)) {
+		if fields := lo.Filter(comesBack[section], func(f string, _ int) bool { return columns[f] != "" }); s.Sections[section] && len(fields) > 0 {
+			v.add(place+".sections."+section, fmt.Sprintf("writes %s from Qualys into %s, and %s writes it from there to Qualys: a change could be undone by the value before it", strings.Join(fields, ", "), s.Target, back.Name),
+				"switch the section off, or leave the fields alone with an empty column in metadata.fields of "+back.Name)
+		}
+	}
 }
 
 // overlap reports whether two schedules may write the same assets to the same

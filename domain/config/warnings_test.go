@@ -46,3 +46,26 @@ func TestARunEveryFewSecondsIsWarnedAbout(t *testing.T) {
 	require.Len(t, got, 1)
 	require.Contains(t, got[0].String(), "5400 calls to Qualys an hour")
 }
+
+func TestValuesThatGoRoundInACircleAreWarnedAbout(t *testing.T) {
+	t.Parallel()
+	in := config.Schedule{Name: "servers", Source: "corp", Target: "prod", Direction: config.DirectionToServiceNow, Sections: map[string]bool{"owner": true, "location": true}}
+	out := config.Schedule{Name: "owners", Source: "prod", Target: "corp", Direction: config.DirectionToQualys, Kind: config.KindMetadata}
+	places := func(in, out config.Schedule) []string {
+		var list []string
+		for _, p := range (&config.Config{Schedules: []config.Schedule{in, out}}).Warnings() {
+			list = append(list, p.Place)
+			require.Contains(t, p.String(), "metadata.fields of owners")
+		}
+		return list
+	}
+	require.Equal(t, []string{"schedules[0].sections.location", "schedules[0].sections.owner"}, places(in, out))
+	apart := out
+	apart.Metadata.Fields = map[string]string{"ownedBy": "", "managedBy": "", "supportedBy": "", "supportGroup": "", "assignedLocation.name": ""}
+	require.Empty(t, places(in, apart))
+	elsewhere := out
+	elsewhere.Target = "lab"
+	require.Empty(t, places(in, elsewhere))
+	in.Sections = map[string]bool{"owner": false, "software": true}
+	require.Empty(t, places(in, out))
+}

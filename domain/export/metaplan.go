@@ -52,6 +52,9 @@ type AssetChange struct {
 	By       string   `json:"by,omitempty"`    // "link", or the identifier
 	Metadata Metadata `json:"metadata"`
 	Changes  []Change `json:"changes,omitempty"`
+	// Again says that it was written before and Qualys does not show it: somebody
+	// changed it since, or it never arrived.
+	Again bool `json:"again,omitempty"`
 }
 
 // ApplicationChange is what is staged of a business application.

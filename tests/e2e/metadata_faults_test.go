@@ -80,3 +80,46 @@ func TestFaultsAndKilledWorkersLeaveTheSameBusinessMetadata(t *testing.T) {
 		})
 	}
 }
+
+func TestBothDirectionsComeToRest(t *testing.T) {
+	t.Parallel()
+	b := owned(t)
+	settle := func() (int64, int64) {
+		t.Helper()
+		code, out, errs := b.write()
+		require.Zero(t, code, errs)
+		code, in := b.sync()
+		require.Zero(t, code)
+		require.Zero(t, in.Failed+in.Rejected, "%+v", in.Counters)
+		return out.Written(), in.Written()
+	}
+	out, _ := settle()
+	require.Positive(t, out)
+	settle() // what Qualys shows now is in the CMDB
+	digest, shown, calls := b.digest(), b.business(), b.posted()
+	for range 5 {
+		out, in := settle()
+		require.Zero(t, out)
+		require.Zero(t, in)
+	}
+	require.Equal(t, digest, b.digest())
+	require.Empty(t, cmp.Diff(shown, b.business()))
+	require.Equal(t, calls, b.posted())
+}
+
+func TestAnInventoryOfWhichAssetsAreMissingIsNotCompared(t *testing.T) {
+	t.Parallel()
+	b := newBridge(t, "", "--assets", "120")
+	b.applied(strings.Replace(b.owners(""), "- name: corp ", "- name: corp\n    pageSize: 45\n   ", 1))
+	ann := b.row("sys_user", thing{"user_name": "ann", "name": "Ann Example"})
+	b.own(thing{"owned_by": ann}, b.cis...)
+	b.faults(b.sims.Qualys.APIURL, "on search.asset every 3 do shift_page")
+	_, res, errs := b.write()
+	require.Equal(t, "incomplete", res.Outcome, errs)
+	require.Contains(t, res.Warning, "Qualys counts 120 assets and listed 11")
+	require.Zero(t, b.taken())
+	b.faults(b.sims.Qualys.APIURL, "")
+	code, res, errs := b.write()
+	require.Zero(t, code, errs)
+	require.Positive(t, res.Updated)
+}

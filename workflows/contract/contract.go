@@ -161,8 +161,9 @@ type MetadataProgress struct {
 	CIs          int64       `json:"cis"`    // parts
 	Assets       int64       `json:"assets"` // parts
 	Applications int64       `json:"applications"`
-	Cursor       int64       `json:"cursor"` // of the next page of assets
-	Read         bool        `json:"read"`   // all of it
+	Cursor       int64       `json:"cursor"`          // of the next page of assets
+	Total        int64       `json:"total,omitempty"` // assets that Qualys counted before the first page
+	Read         bool        `json:"read"`            // all of it
 	Planned      []string    `json:"planned,omitempty"`
 	Pages        []StagedRef `json:"pages,omitempty"` // planned and not written yet
 }
@@ -181,6 +182,9 @@ type ReadMetadataInput struct {
 	Cursor int64   `json:"cursor,omitempty"`
 	Part   int64   `json:"part,omitempty"`
 	Spent  int64   `json:"spent,omitempty"` // calls to Qualys so far
+	// Total is how many assets Qualys counted, and Seen how many came before this page.
+	Total int64 `json:"total,omitempty"`
+	Seen  int64 `json:"seen,omitempty"`
 }
 
 // ReadMetadataResult tells what was read into the store.
@@ -192,6 +196,11 @@ type ReadMetadataResult struct {
 	Last  bool  `json:"last,omitempty"`
 	// Stopped, when set, says why nothing was read: the run ends here.
 	Stopped string `json:"stopped,omitempty"`
+	// Total is how many assets Qualys counts, Seen how many the page has, those that
+	// cannot be read included. Incomplete says why the pages are not all assets.
+	Total      int64  `json:"total,omitempty"`
+	Seen       int64  `json:"seen,omitempty"`
+	Incomplete string `json:"incomplete,omitempty"`
 }
 
 // PlanMetadataInput compares what was read and stages what is to be written

@@ -32,7 +32,7 @@ func TestIdsParseBackToWhatTheyWereBuiltFrom(t *testing.T) {
 
 func TestEveryKindOfScheduleHasItsWorkflow(t *testing.T) {
 	t.Parallel()
-	for kind, want := range map[string]string{"": "SyncInventory sync/x", "inventory": "SyncInventory sync/x", "software-catalogue": "SyncInventory sync/x", "metadata": "ExportMetadata metadata/x"} {
+	for kind, want := range map[string]string{"": "SyncInventory sync/x", "inventory": "SyncInventory sync/x", "software-catalogue": "SyncInventory sync/x", "metadata": "ExportMetadata metadata/x", "export": "ExportAssets export/x"} {
 		workflow, id := contract.RunOf(kind, "x")
 		require.Equal(t, want, workflow+" "+id)
 		require.Contains(t, contract.RunIDs("x"), id)

@@ -21,7 +21,6 @@ func machines() map[string]func(*testing.T, store.Store) {
 		"parts of sections that were missing are still remembered":   priorCarried,
 		"a failed write keeps what was written before in mind":       priorOfFailed,
 		"a page of machines may be stored twice and repeat an asset": identifyTwice,
-		"what a run drafts is its own and goes with it":              drafts,
 	}
 }
 
