@@ -155,19 +155,13 @@ func (r *ciReader) complete(ctx context.Context) error {
 			address(row[x.ci], row["ip_address"], row[x.dhcp])
 		}
 	}
-	q := servicenow.TableQuery{
-		Query:  servicenow.And(servicenow.Where("name").Eq(r.target.Config.DiscoverySource), servicenow.Where("target_sys_id").In(ids...)),
-		Fields: []string{"target_sys_id"}, Limit: cisPerCall,
-	}
-	for row, err := range r.rows(ctx, tableSources, q) {
-		if err != nil {
-			return err
-		}
-		if i, ok := r.index[row["target_sys_id"]]; ok {
-			r.chunk[i].FromQualys = true
-		}
+	r.calls++
+	known, err := sourcedBy(ctx, r.target, ids)
+	if err != nil {
+		return err
 	}
 	for i := range r.chunk { // an adapter and its address row say the same
+		r.chunk[i].FromQualys = r.chunk[i].FromQualys || known[r.chunk[i].SysID]
 		r.chunk[i].Addresses = merged(r.chunk[i].Addresses)
 	}
 	return nil

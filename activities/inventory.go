@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/qbridge/qbridge/activities/crash"
@@ -103,7 +104,7 @@ func (a *Inventory) fetchPage(ctx context.Context, in contract.FetchPageInput) (
 	}
 	chosen := selection(setup, &plan)
 	q := qualys.Query{Cursor: in.Cursor, UpdatedSince: plan.Since, Filter: chosen.pushed(), ExcludeFields: chosen.excluded(setup)}
-	if catalogue(setup) && chosen.all() && !setup.Schedule.ExcludeUnmanaged {
+	if catalogue(setup) && chosen.all() && !setup.Schedule.ExcludeUnmanaged && len(setup.Ours) == 0 {
 		q.ExcludeFields, q.IncludeFields = nil, []string{softwareSection}
 	}
 	q.PageSize = src.Client.PageSize()
@@ -272,7 +273,7 @@ func (p *preparer) cleanse(results []qualys.Result) {
 		if r.Err != nil {
 			continue
 		}
-		if p.setup.Schedule.ExcludeUnmanaged && r.Asset.Unmanaged() != "" {
+		if p.setup.Schedule.ExcludeUnmanaged && r.Asset.Unmanaged() != "" || p.ours(r.Asset) {
 			continue
 		}
 		if c := asset.CleanseNamed(r.Asset, asset.Naming{Form: names.Form, Case: names.Case, Never: names.Never}); p.chosen.has(r.Asset, c) {
@@ -281,8 +282,29 @@ func (p *preparer) cleanse(results []qualys.Result) {
 	}
 }
 
+// ours reports whether all that Qualys knows of an asset is what we published: it
+// came from the CMDB, and would go back there.
+func (p *preparer) ours(a *asset.Asset) bool {
+	n := 0
+	for _, in := range a.Inventory {
+		if in.Source != "" {
+			n++
+		}
+		if in.Source != "" && !p.setup.Ours[strings.ToUpper(in.Source)] {
+			return false
+		}
+	}
+	return n > 0
+}
+
+// reasonOurs is the reason of an asset that is an echo of the CMDB.
+const reasonOurs = "ours: Qualys knows it from the CMDB only"
+
 // leftOut says why an asset is not selected.
 func (p *preparer) leftOut(a *asset.Asset) string {
+	if p.ours(a) {
+		return reasonOurs
+	}
 	if sources := a.Unmanaged(); p.setup.Schedule.ExcludeUnmanaged && sources != "" {
 		return "unmanaged: known to " + sources + " only"
 	}

@@ -41,6 +41,9 @@ type Setup struct {
 	Budget budget.Rules
 	// Tagging are the attributes of a schedule of tags.
 	Tagging []tagging.Attribute
+	// Ours are the sources under which Qualys shows what we publish; nil: nothing is
+	// published to the schedule's subscription.
+	Ours map[string]bool
 	// Since bounds every run to what changed after it; zero: no bound.
 	Since time.Time
 	// RulesDigest changes when rules, mapping, sections or filter change; the
@@ -117,8 +120,8 @@ func (s *Settings) Of(ctx context.Context, revision, schedule string) (*Setup, e
 		return nil, &UserError{Message: fmt.Sprintf("blackout of schedule %s: %v", schedule, err)}
 	}
 	return &Setup{
-		Tagging: attributesOf(c.config, &sched),
-		Budget:  rules, Since: since, Filter: filter, Push: apiOf(c.config, sched.Qualys()) == config.APICSAM,
+		Tagging: attributesOf(c.config, &sched), Ours: publishedAs(c.config, sched.Qualys()),
+		Budget: rules, Since: since, Filter: filter, Push: apiOf(c.config, sched.Qualys()) == config.APICSAM,
 		Revision: id, Schedule: sched, Properties: c.config.Properties,
 		Rules: c.rules[apiOf(c.config, sched.Qualys())], Mapping: c.mapping, DiscoverySource: sourceOf(c.config, sched.ServiceNow()), Tables: tablesOf(c.config, sched.ServiceNow()), Listed: map[string]map[string]bool{"tags": lo.SliceToMap(sched.Tags, func(t string) (string, bool) { return t, true })}, RulesDigest: rulesDigest(c, sched),
 	}, nil
@@ -251,6 +254,21 @@ func filterOf(text string) (*qql.Query, error) {
 		return nil, nil
 	}
 	return qql.Parse(text)
+}
+
+// publishedAs returns the sources under which a subscription shows what schedules
+// publish to it.
+func publishedAs(cfg *config.Config, subscription string) map[string]bool {
+	var out map[string]bool
+	for i := range cfg.Schedules {
+		if s := &cfg.Schedules[i]; s.ToQualys() && s.Kind == config.KindThirdParty && s.Target == subscription && s.ThirdParty != nil {
+			if out == nil {
+				out = map[string]bool{}
+			}
+			out[s.ThirdParty.Shown()] = true
+		}
+	}
+	return out
 }
 
 // attributesOf returns the attributes that a schedule of tags has.

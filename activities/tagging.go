@@ -339,6 +339,10 @@ func digestOfChanges(r *contract.TagRecord) string {
 	if err != nil { // texts and numbers only
 		panic("activities: tag: " + err.Error())
 	}
+	return digestOfBytes(b)
+}
+
+func digestOfBytes(b []byte) string {
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:16])
 }

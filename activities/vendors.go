@@ -32,6 +32,7 @@ type SourceNeeds struct {
 	Metadata bool // a schedule writes business metadata of assets
 	Add      bool // a schedule adds addresses
 	Tagging  bool // a schedule makes tags
+	Publish  bool // a schedule offers CIs as third-party assets
 }
 
 // SourceNeedsOf returns what a configuration needs of one of its subscriptions.
@@ -46,6 +47,7 @@ func SourceNeedsOf(cfg *config.Config, source string) SourceNeeds {
 		n.Metadata = n.Metadata || s.ToQualys() && s.Kind == config.KindMetadata
 		n.Add = n.Add || s.ToQualys() && s.Kind == config.KindExport
 		n.Tagging = n.Tagging || s.ToQualys() && s.Kind == config.KindTags
+		n.Publish = n.Publish || s.ToQualys() && s.Kind == config.KindThirdParty
 	}
 	return n
 }

@@ -39,6 +39,9 @@ func stepsOf(kind string) steps {
 	if kind == "tags" {
 		return steps{"attributes of CIs", tagging.ServiceNowReadValues, tagging.QualysStageTags, tagging.QualysWriteTags}
 	}
+	if kind == "third-party" {
+		return steps{"CIs", publishing.ServiceNowReadMachines, publishing.QualysStageMachines, publishing.QualysWriteMachines}
+	}
 	return steps{"CIs", reading.ServiceNowReadCIs, exporting.QualysStageExport, exporting.QualysWriteExport}
 }
 

@@ -162,6 +162,9 @@ const (
 	// KindTags keeps a tree of tags as attributes of CIs ask for (direction
 	// servicenow-to-qualys).
 	KindTags = "tags"
+	// KindThirdParty offers CIs as third-party assets, which needs no licence and can
+	// be taken back (direction servicenow-to-qualys).
+	KindThirdParty = "third-party"
 )
 
 // Values of Schedule.Approval, Overlap, Mode, Operation and Existing.
@@ -233,6 +236,8 @@ type Schedule struct {
 	// says what becomes of changes that somebody made to their tags by hand.
 	Tagging []string `yaml:"tagging,omitzero" json:"tagging,omitempty"`
 	Drift   string   `yaml:"drift,omitzero" json:"drift,omitempty"` // repair (default) | report
+	// ThirdParty says how a schedule of kind third-party offers CIs.
+	ThirdParty *export.ThirdPartySettings `yaml:"thirdParty,omitzero" json:"thirdParty,omitempty"`
 	// Addresses says how a schedule of kind export adds addresses.
 	Addresses *export.IPSettings `yaml:"addresses,omitzero" json:"addresses,omitempty"`
 }

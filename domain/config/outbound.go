@@ -17,7 +17,7 @@ import (
 // toQualys checks a schedule that writes to Qualys. What only has a meaning in the
 // other direction is refused: it would be believed to hold.
 func (v *validator) toQualys(place string, s *Schedule) {
-	v.oneOf(place+".kind", s.Kind, KindExport, KindMetadata, KindTags)
+	v.oneOf(place+".kind", s.Kind, KindExport, KindMetadata, KindTags, KindThirdParty)
 	instances := lo.Map(v.config.ServiceNow, func(s ServiceNow, _ int) string { return s.Name })
 	subscriptions := lo.Map(v.config.Qualys, func(q Qualys, _ int) string { return q.Name })
 	v.reference(place+".source", s.Source, "servicenow", instances)
@@ -46,6 +46,8 @@ func (v *validator) toQualys(place string, s *Schedule) {
 		v.metadata(place+".metadata", s)
 	case KindExport:
 		v.addresses(place, s)
+	case KindThirdParty:
+		v.thirdParty(place, s)
 	}
 }
 
@@ -78,6 +80,19 @@ func (v *validator) tags(place string, s *Schedule) {
 	q, ok := lo.Find(v.config.Qualys, func(q Qualys) bool { return q.Name == s.Target })
 	v.check(!ok || q.Auth.Type == "" || q.Auth.Type == QualysPassword, place+".target",
 		s.Target+" logs in by a client, and the API for tags takes a user name and password only", "name a connection with auth.type: password")
+}
+
+// thirdParty checks a schedule of kind third-party.
+func (v *validator) thirdParty(place string, s *Schedule) {
+	if s.ThirdParty == nil {
+		v.add(place+".thirdParty", "is missing: it names the connector", "write for example: {connectorUuid: …} with the UUID of the connector's profile")
+		return
+	}
+	if err := s.ThirdParty.Check(); err != nil {
+		v.add(place+".thirdParty", strings.TrimPrefix(err.Error(), "export: "), "")
+	}
+	q, ok := lo.Find(v.config.Qualys, func(q Qualys) bool { return q.Name == s.Target })
+	v.check(!ok || q.API == APICSAM, place, fmt.Sprintf("needs the Global AssetView/CSAM API, and connection %s uses another", s.Target), "set api: csam for the connection")
 }
 
 // addresses checks how a schedule of kind export adds addresses.

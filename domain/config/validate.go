@@ -276,7 +276,7 @@ func (v *validator) schedule(place string, s *Schedule) {
 		return
 	}
 	v.oneOf(place+".kind", orDefault(s.Kind, KindInventory), KindInventory, KindSoftwareCatalogue)
-	v.check(len(s.Select)+len(s.Tagging) == 0 && s.Drift == "" && s.Addresses == nil && reflect.ValueOf(s.Metadata).IsZero(), place, "has select, addresses or metadata, which only schedules to Qualys have", "remove them, or set direction: "+DirectionToQualys)
+	v.check(len(s.Select)+len(s.Tagging) == 0 && s.Drift == "" && s.Addresses == nil && s.ThirdParty == nil && reflect.ValueOf(s.Metadata).IsZero(), place, "has select, addresses or metadata, which only schedules to Qualys have", "remove them, or set direction: "+DirectionToQualys)
 	v.check(s.Kind != KindSoftwareCatalogue || len(s.Sections) == 0, place+".sections", "have no meaning for the catalogue of software", "remove them")
 	sources := lo.Map(v.config.Qualys, func(q Qualys, _ int) string { return q.Name })
 	targets := lo.Map(v.config.ServiceNow, func(s ServiceNow, _ int) string { return s.Name })

@@ -30,6 +30,8 @@ const (
 	KindAddresses Kind = "addresses"
 	// KindTag is a tag of a subscription.
 	KindTag Kind = "tag"
+	// KindThirdParty is a CI as a third-party asset.
+	KindThirdParty Kind = "third-party"
 )
 
 // Parts is everything that belongs to one record.

@@ -66,6 +66,7 @@ type actors struct {
 	cis       *activities.CIs
 	export    *activities.Export
 	tagging   *activities.Tagging
+	third     *activities.ThirdParty
 	inventory *activities.Inventory
 	write     *activities.Write
 	ledger    *activities.Ledger
@@ -106,6 +107,7 @@ func newApp(ctx context.Context, cfg config.Config, log zerolog.Logger) (_ *app,
 	server := &activities.TemporalServer{Client: a.temporal, Namespace: orDefault(opts.Namespace, "default")}
 	a.acts = &actors{
 		cis:       &activities.CIs{Store: a.store, Settings: settings, Vendors: vendors, Bodies: bodies},
+		third:     &activities.ThirdParty{Store: a.store, Settings: settings, Vendors: vendors, Bodies: bodies, Now: time.Now, Patience: activities.MetadataPatience()},
 		tagging:   &activities.Tagging{Store: a.store, Settings: settings, Vendors: vendors, Bodies: bodies, Now: time.Now},
 		export:    &activities.Export{Store: a.store, Settings: settings, Vendors: vendors, Bodies: bodies, Now: time.Now},
 		inventory: &activities.Inventory{Store: a.store, Settings: settings, Vendors: vendors, Bodies: bodies, Now: time.Now},

@@ -80,7 +80,7 @@ func (v *vendors) CheckQualys(ctx context.Context, q domainconfig.Qualys, n acti
 		list.limits(meta.Limits)
 		list.portal(ctx, src, n)
 		list.hosts(ctx, src.Probe, n.Add)
-		list.gateway(ctx, src.Probe, q.API, n.Metadata)
+		list.gateway(ctx, src.Probe, q.API, n)
 	default:
 		if n.Tags {
 			list.readTags(ctx, src)
@@ -90,6 +90,9 @@ func (v *vendors) CheckQualys(ctx context.Context, q domainconfig.Qualys, n acti
 		}
 		if n.Add {
 			list.hosts(ctx, src.Probe, true)
+		}
+		if n.Publish {
+			list.publishing(ask(ctx, src.Probe.CMDBSync), true)
 		}
 		if n.Metadata {
 			list.writing(ctx, src.Probe, ask(ctx, src.Probe.WriteMetadata), true)
@@ -226,18 +229,26 @@ func (c *checklist) hosts(ctx context.Context, p *qualys.Probe, used bool) {
 	}
 }
 
-// gateway asks about the module Certificate View and what writes to assets. used
-// says that a schedule writes business metadata.
-func (c *checklist) gateway(ctx context.Context, p *qualys.Probe, api string, used bool) {
+// gateway asks about the module Certificate View and what writes to assets.
+func (c *checklist) gateway(ctx context.Context, p *qualys.Probe, api string, n activities.SourceNeeds) {
 	if api == domainconfig.APIAM {
 		return // the connection has no gateway
 	}
 	c.permission(hasCertView, ask(ctx, p.Certificates), "certificates", "switch Certificate View on for the subscription and the user")
-	const letSync = "let Qualys switch Asset Inventory CMDB Sync on for the subscription, and give it to the user's role"
 	sync, write := ask(ctx, p.CMDBSync), ask(ctx, p.WriteMetadata)
-	switchedOff := c.writing(ctx, p, write, used)
-	if switchedOff && sync.Verdict == qualys.Denied {
+	switchedOff := c.writing(ctx, p, write, n.Metadata)
+	if switchedOff && sync.Verdict == qualys.Denied && !n.Publish {
 		return // as it must be while the switch is off
+	}
+	c.publishing(sync, n.Publish)
+}
+
+// publishing adds the line about taking in data of connectors.
+func (c *checklist) publishing(sync qualys.Reply, used bool) {
+	const letSync = "let Qualys switch Asset Inventory CMDB Sync on for the subscription, and give it to the user's role"
+	if sync.Verdict == qualys.Denied {
+		c.lacks(canSync, sync.Err, used, blocksSync, letSync)
+		return
 	}
 	c.permission(canSync, sync, blocksSync, letSync)
 }

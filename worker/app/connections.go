@@ -138,7 +138,7 @@ func (c *connections) start(queue string) error {
 	}
 	w := worker.New(c.temporal, queue, opts)
 	w.RegisterActivity(acts)
-	for _, s := range []any{c.acts.metadata, c.acts.cis, c.acts.export, c.acts.tagging} {
+	for _, s := range []any{c.acts.metadata, c.acts.cis, c.acts.export, c.acts.tagging, c.acts.third} {
 		w.RegisterActivity(s)
 	}
 	if err := w.Start(); err != nil {

@@ -73,7 +73,7 @@ func RunOf(kind, schedule string) (workflow, id string) {
 	switch kind {
 	case "metadata":
 		return ExportMetadata, MetadataWorkflowID(schedule)
-	case "export":
+	case "export", "third-party":
 		return ExportAssets, ExportWorkflowID(schedule)
 	case "tags":
 		return ApplyTags, TagsWorkflowID(schedule)
@@ -90,6 +90,8 @@ func SummaryOf(kind, schedule string) string {
 		return "ServiceNow → Qualys, addresses, schedule " + schedule
 	case "tags":
 		return "ServiceNow → Qualys, tags, schedule " + schedule
+	case "third-party":
+		return "ServiceNow → Qualys, third-party assets, schedule " + schedule
 	}
 	return "Qualys → ServiceNow, schedule " + schedule
 }
