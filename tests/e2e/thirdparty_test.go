@@ -84,7 +84,7 @@ func TestMachinesOfTheCMDBBecomeAssetsAndDoNotComeBack(t *testing.T) {
 		require.Zero(t, back.Written(), "%+v", back.Counters)
 	}
 	require.Equal(t, cmdb, p.digest(), "ten runs of both directions write nothing after the first")
-	_, text, _ := p.cli("run", "show", "inventory")
+	_, text, _ := p.cli("run", "show", "latest", "--outcome", "filtered")
 	require.Contains(t, text, "ours: Qualys knows it from the CMDB only")
 
 	id := p.rowsOf("cmdb_ci_linux_server", "name=crane-03", "sys_id")[0]
