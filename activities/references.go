@@ -10,6 +10,7 @@ import (
 	"github.com/qbridge/qbridge/activities/crash"
 	"github.com/qbridge/qbridge/activities/servicenow"
 	"github.com/qbridge/qbridge/activities/store"
+	"github.com/qbridge/qbridge/domain/certs"
 	"github.com/qbridge/qbridge/domain/cmdb"
 	"github.com/qbridge/qbridge/domain/payload"
 )
@@ -65,6 +66,10 @@ func (w *pageWriter) resolveTable(ctx context.Context, table string, names map[s
 	at := w.Now()
 	w.calls.Add(1)
 	found, _, err := w.target.Client.ResolveNames(ctx, table, unknown)
+	var refused *servicenow.Error
+	if table == certs.Domains && errors.As(err, &refused) && (refused.Kind() == servicenow.KindForbidden || refused.Kind() == servicenow.KindInvalidRequest) {
+		return nil // only an application of the store brings the table; the names are left out
+	}
 	if err != nil {
 		return err
 	}

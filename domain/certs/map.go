@@ -20,7 +20,8 @@ const (
 	// Relations and RelationTypes are the tables of relations and of their types.
 	Relations     = "cmdb_rel_ci"
 	RelationTypes = "cmdb_rel_type"
-	domains       = "certificate_domain"
+	// Domains is the table of the names that certificates are for.
+	Domains = "certificate_domain"
 )
 
 // Sections of a certificate's parts.
@@ -146,7 +147,7 @@ func (c *Certificate) addNames(p *record.Parts) {
 		list = list[:mostNames]
 	}
 	for _, name := range list {
-		p.References = append(p.References, cmdb.Reference{Item: p.Native.Key, Column: column, Table: domains, Name: name, Create: true, List: true})
+		p.References = append(p.References, cmdb.Reference{Item: p.Native.Key, Column: column, Table: Domains, Name: name, Create: true, List: true})
 	}
 }
 

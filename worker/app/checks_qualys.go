@@ -80,7 +80,7 @@ func (v *vendors) CheckQualys(ctx context.Context, q domainconfig.Qualys, n acti
 		list.limits(meta.Limits)
 		list.portal(ctx, src, n)
 		list.hosts(ctx, src.Probe, n.Add)
-		list.gateway(ctx, src.Probe, q.API, n.Metadata)
+		list.gateway(ctx, src.Probe, q.API, n)
 	default:
 		if n.Tags {
 			list.readTags(ctx, src)
@@ -94,6 +94,9 @@ func (v *vendors) CheckQualys(ctx context.Context, q domainconfig.Qualys, n acti
 		if n.Metadata {
 			list.writing(ctx, src.Probe, ask(ctx, src.Probe.WriteMetadata), true)
 		}
+	}
+	if n.Certificates {
+		list.certificates(ctx, src, n.Required)
 	}
 	if q.API == domainconfig.APIAM {
 		for _, l := range qualys.AMLosses() {
@@ -226,16 +229,17 @@ func (c *checklist) hosts(ctx context.Context, p *qualys.Probe, used bool) {
 	}
 }
 
-// gateway asks about the module Certificate View and what writes to assets. used
-// says that a schedule writes business metadata.
-func (c *checklist) gateway(ctx context.Context, p *qualys.Probe, api string, used bool) {
+// gateway asks about the module Certificate View and what writes to assets.
+func (c *checklist) gateway(ctx context.Context, p *qualys.Probe, api string, n activities.SourceNeeds) {
 	if api == domainconfig.APIAM {
 		return // the connection has no gateway
 	}
-	c.permission(hasCertView, ask(ctx, p.Certificates), "certificates", "switch Certificate View on for the subscription and the user")
+	if !n.Certificates {
+		c.permission(hasCertView, ask(ctx, p.Certificates), blocksCertificates, giveCertView)
+	}
 	const letSync = "let Qualys switch Asset Inventory CMDB Sync on for the subscription, and give it to the user's role"
 	sync, write := ask(ctx, p.CMDBSync), ask(ctx, p.WriteMetadata)
-	switchedOff := c.writing(ctx, p, write, used)
+	switchedOff := c.writing(ctx, p, write, n.Metadata)
 	if switchedOff && sync.Verdict == qualys.Denied {
 		return // as it must be while the switch is off
 	}
