@@ -139,6 +139,13 @@ type certificateFetch struct {
 	calls int64
 	stage store.StagePage
 	seen  []store.Certificate
+	// written are the CIs of certificates that no imported asset serves any more.
+	written map[string]store.Link
+}
+
+// goneBefore is when a certificate must have been seen last to be retired now.
+func (f *certificateFetch) goneBefore() time.Time {
+	return f.plan.StartedAt.Add(-f.setup.Schedule.Certificates.Grace())
 }
 
 // put stores the page. The calls are spent: it is stored even when the run is
@@ -223,10 +230,21 @@ func (f *certificateFetch) records(ctx context.Context, results []qualys.Certifi
 	if err != nil {
 		return err
 	}
+	var lost []string // that were imported once
 	for i := range results {
-		if r := &results[i]; r.Err == nil && in.Imported(r.Certificate) > 0 {
-			known[f.key(r.Fingerprint)] = store.Certificate{}
+		r := &results[i]
+		if r.Err != nil {
+			continue
 		}
+		key := f.key(r.Fingerprint)
+		if in.Imported(r.Certificate) > 0 {
+			known[key] = store.Certificate{}
+		} else if _, ok := known[key]; ok {
+			lost = append(lost, key)
+		}
+	}
+	if f.written, err = f.links(ctx, lost); err != nil {
+		return err
 	}
 	in.KeyOf = func(fingerprint string) string {
 		if _, ok := known[f.key(fingerprint)]; ok {
@@ -253,6 +271,13 @@ func (f *certificateFetch) record(r *qualys.CertificateResult, in certs.Input, k
 		if was, ok := known[rec.Key]; ok && was.Key != "" { // it is there, whatever is wrong with it
 			f.seen = append(f.seen, was)
 		}
+	case f.written[rec.Key].SysID != "": // its relations end, and in time it does
+		in.Key, body.Name = rec.Key, r.Certificate.Title()
+		parts := certs.Map(r.Certificate, in)
+		if was := known[rec.Key]; was.Retired || was.Missed > 0 && was.SeenAt.Before(f.goneBefore()) {
+			parts = *certs.Retired(&parts)
+		}
+		body.Parts, rec.PayloadDigest = &parts, record.Digest(&parts)
 	case in.Imported(r.Certificate) == 0:
 		body.Name = r.Certificate.Title()
 		rec.Outcome, rec.Reason = record.Filtered, notImported
@@ -361,7 +386,7 @@ func (f *certificateFetch) links(ctx context.Context, keys []string) (map[string
 func (f *certificateFetch) gone(ctx context.Context) error {
 	keys, err := f.Store.RetireCertificates(ctx, store.Retire{
 		Run: f.plan.Run, Epoch: f.plan.Epoch, Enumeration: f.plan.Enumeration, Batch: f.page,
-		SeenBefore: f.plan.StartedAt.Add(-f.setup.Schedule.Certificates.Grace()), Limit: goneAtOnce,
+		SeenBefore: f.goneBefore(), Limit: goneAtOnce,
 	})
 	if err != nil {
 		return err

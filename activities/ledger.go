@@ -116,7 +116,9 @@ func (l *Ledger) LedgerOpenRun(ctx context.Context, in contract.OpenRunInput) (c
 	if plan.Sample > 0 {
 		plan.Mode = "sample"
 	}
-	if opened.Mode == store.ModeIncremental || opened.Resumed { // a full run from the start fetches them anyway
+	// A full run from the start fetches them anyway, but for certificates that end:
+	// Qualys has stopped to list those.
+	if opened.Mode == store.ModeIncremental || opened.Resumed || setup.Schedule.Kind == config.KindCertificates {
 		plan.Retries = opened.Retries
 	}
 	if plan.Approval || toQualys { // what failed waits in the failed list, or is planned anew

@@ -16,6 +16,9 @@ type Certificate struct {
 	Hosts                 int64     // assets in the target that serve it
 	SeenAt                time.Time
 	Retired               bool
+	// Missed counts the complete enumerations that came after the last one that saw
+	// it. Only CertificatesOf tells.
+	Missed int64
 }
 
 // CertificateFilter selects certificates that are not retired, in the order of their

@@ -16,10 +16,11 @@ import (
 
 const certificateColumns = "schedule, target, key, name, issuer, valid_to, hosts, seen_at, retired_by"
 
-func scanCertificate(r *sql.Rows) (store.Certificate, error) {
+// scanCertificate reads a row; more are columns behind those of every query.
+func scanCertificate(r *sql.Rows, more ...any) (store.Certificate, error) {
 	var c store.Certificate
 	var end, seen, retired int64
-	err := r.Scan(&c.Schedule, &c.Target, &c.Key, &c.Name, &c.Issuer, &end, &c.Hosts, &seen, &retired)
+	err := r.Scan(append([]any{&c.Schedule, &c.Target, &c.Key, &c.Name, &c.Issuer, &end, &c.Hosts, &seen, &retired}, more...)...)
 	c.ValidTo, c.SeenAt, c.Retired = instant(end), instant(seen), retired != 0
 	return c, err
 }
@@ -49,10 +50,12 @@ func (s *Store) CertificatesOf(ctx context.Context, schedule, target string, key
 	for part := range slices.Chunk(keys, chunk) {
 		list, args := in(part, schedule, target)
 		if err := s.query(ctx, "certificates", func(r *sql.Rows) error {
-			c, err := scanCertificate(r)
+			var missed int64
+			c, err := scanCertificate(r, &missed)
+			c.Missed = missed
 			out[c.Key] = c
 			return err
-		}, "SELECT "+certificateColumns+" FROM certificates WHERE schedule = ? AND target = ? AND key IN "+list, args...); err != nil {
+		}, "SELECT "+certificateColumns+", (SELECT COUNT(*) FROM enumerations e WHERE e.schedule = certificates.schedule AND e.id > certificates.enumeration AND e.state = 'complete') FROM certificates WHERE schedule = ? AND target = ? AND key IN "+list, args...); err != nil {
 			return nil, err
 		}
 	}

@@ -114,6 +114,7 @@ func certificatesRetired(t *testing.T, s store.Store) {
 	known, err := s.CertificatesOf(ctx, "servers", "prod", []string{"goes", "returns"})
 	require.NoError(t, err)
 	require.Equal(t, []bool{true, false}, []bool{known["goes"].Retired, known["returns"].Retired})
+	require.Equal(t, []int64{3, 0}, []int64{known["goes"].Missed, known["returns"].Missed}, "sweeps that were completed without it")
 }
 
 func manyKeys(t *testing.T, s store.Store) {
