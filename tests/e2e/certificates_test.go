@@ -17,7 +17,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/client"
 
+	"github.com/qbridge/qbridge/activities/crash"
 	"github.com/qbridge/qbridge/starter/cli"
 	"github.com/qbridge/qbridge/workflows/contract"
 )
@@ -453,4 +455,56 @@ func TestAnInstanceWithoutTheClassOfCertificates(t *testing.T) {
 	require.Contains(t, errs, "certificate class")
 	require.Contains(t, errs, "CMDB CI Class Models")
 	require.LessOrEqual(t, s.calls(s.sims.Qualys.GatewayURL, "/certview/v2.2/certificates"), calls+1, "only the test of the connection")
+}
+
+// Whatever disturbs a run of certificates, what is in the CMDB afterwards is right,
+// and the next run writes nothing.
+func TestDisturbedRunsOfCertificatesEndRight(t *testing.T) {
+	t.Parallel()
+	for name, disturb := range map[string]func(s *stack) (perishes bool){
+		"killed before a page is staged":   func(s *stack) bool { s.doom(string(crash.AfterFetch) + "=kill"); return true },
+		"killed when a page is staged":     func(s *stack) bool { s.doom(string(crash.AfterStage) + "=kill"); return true },
+		"killed when a payload is written": func(s *stack) bool { s.doom(string(crash.AfterPost) + "=kill"); return true },
+		"killed when it is settled":        func(s *stack) bool { s.doom(string(crash.AfterSettle) + "=kill"); return true },
+		"killed before it closes":          func(s *stack) bool { s.doom(string(crash.BeforeFinish) + "=kill"); return true },
+		"answers of both vendors are lost": func(s *stack) bool {
+			s.faults(s.sims.Qualys.GatewayURL, "on certview.certificates.v2.2 nth 3 do drop_after_commit")
+			s.faults(s.sims.ServiceNow.URL, "on ire.enhanced nth 2 do drop_after_commit; on batch nth 2 do drop_after_commit; on batch nth 5 do status(503)")
+			return false
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newStack(t, "--assets", "100", "--certificates", "450", "--seed", "45")
+			s.withCertificates("sections: {metadata: true}", "mode: full")
+			code, _ := s.sync("--full")
+			require.Zero(t, code)
+			perishes := disturb(s)
+			workflow, id := contract.RunOf("certificates", "certs")
+			run, err := s.client.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{ID: id, TaskQueue: contract.QueueMain}, workflow, contract.RunInput{Schedule: "certs"})
+			require.NoError(t, err)
+			if perishes {
+				s.perished()
+				s.startWorker()
+			}
+			var res contract.RunResult
+			require.NoError(t, run.Get(t.Context(), &res))
+			require.True(t, res.Balanced(), "%+v", res.Counters)
+			require.Zero(t, res.Failed+res.Rejected, "%+v", res.Counters)
+			s.faults(s.sims.Qualys.GatewayURL, "")
+			s.faults(s.sims.ServiceNow.URL, "")
+			all := s.subscription()
+			want, hashes := related(all, s.imported(all), s.otherThanHardware())
+			got, have, twice := s.written()
+			require.Zero(t, twice)
+			require.Equal(t, want, got)
+			require.Len(t, have, len(hashes))
+			digest := s.digest()
+			code, again := s.certs()
+			require.Zero(t, code)
+			require.Zero(t, again.Created+again.Updated+again.Failed, "%+v", again.Counters)
+			require.Equal(t, digest, s.digest())
+			s.replayAll()
+		})
+	}
 }
