@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -254,9 +255,9 @@ func TestTheCertificatesOfImportedAssetsLand(t *testing.T) {
 
 	code, _ = s.sync("--full")
 	require.Zero(t, code)
-	began := time.Now()
+	began, before := time.Now(), s.memory()
 	code, res = s.certs()
-	t.Logf("%d certificates in %.1f s, %v calls, %d events", n, time.Since(began).Seconds(), res.VendorCalls, res.HistoryEvents)
+	t.Logf("%d certificates in %.1f s, %v calls, %d events; the worker had %s at most, %s before", n, time.Since(began).Seconds(), res.VendorCalls, res.HistoryEvents, s.memory(), before)
 	_, text, _ = s.cli("run", "show", res.Run)
 	require.Zero(t, code, text)
 	require.True(t, res.Balanced(), "%+v", res.Counters)
@@ -318,6 +319,25 @@ func TestTheCertificatesOfImportedAssetsLand(t *testing.T) {
 	code, _, errs = s.cli("asset", "explain", list.Certificates[0].Key)
 	require.Zero(t, code, errs)
 	s.replayAll()
+}
+
+// memory is the most that the worker had since it was last asked, where the system
+// tells.
+func (s *stack) memory() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	dir := fmt.Sprintf("/proc/%d/", s.worker.Process.Pid)
+	status, err := os.ReadFile(dir + "status")
+	if err != nil {
+		return "unknown"
+	}
+	_ = os.WriteFile(dir+"clear_refs", []byte("5"), 0o600) // begins anew, where the kernel lets us
+	for line := range strings.SplitSeq(string(status), "\n") {
+		if peak, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			return strings.TrimSpace(peak)
+		}
+	}
+	return "unknown"
 }
 
 // otherThanHardware are the CIs whose classes have no relation to certificates.
@@ -401,8 +421,8 @@ func TestCertificatesComeAndGo(t *testing.T) {
 
 func TestCertificatesWaitForAPerson(t *testing.T) {
 	t.Parallel()
-	s := newStack(t, "--assets", "60", "--certificates", "80", "--seed", "43")
-	s.withCertificates("sections: {metadata: true}", "approval: manual")
+	s := newStack(t, "--assets", "60", "--certificates", "120", "--seed", "43")
+	s.withCertificates("sections: {metadata: true}", "approval: manual\n    approvalBatch: 5")
 	_, _ = s.sync("--full")
 	digest := s.digest()
 	code, res := s.certs()
@@ -421,6 +441,9 @@ func TestCertificatesWaitForAPerson(t *testing.T) {
 	require.Equal(t, []int64{res.Pending, 0}, []int64{d.Written, d.Failed})
 	_, have, _ := s.written()
 	require.Len(t, have, int(res.Pending))
+	code, again := s.certs()
+	require.Zero(t, code)
+	require.Equal(t, []int64{0, res.Pending}, []int64{again.Pending, again.Unchanged}, "whoever issued one was written before it: %+v", again.Counters)
 }
 
 // An instance without the class of certificates: doctor says so, a run of
