@@ -177,18 +177,25 @@ type certPaths struct {
 	version, assets int
 }
 
-// first makes a call in the form that worked before, and in the next ones while the
-// gateway does not know it. Which form works is kept in at, guarded by the lock of
-// certPaths, which is never held during a call.
+// first makes a call in the form that worked before, and while the gateway does not
+// know it in the others, in their order. Which form works is kept in at, guarded by
+// the lock of certPaths, which is never held during a call.
 func (p *certPaths) first(at *int, forms int, choose bool, call func(form int) (Meta, error)) (Meta, error) {
 	p.mu.Lock()
-	i := *at
+	known := *at
 	p.mu.Unlock()
-	for {
-		meta, err := call(i)
+	order := []int{known}
+	for i := range forms {
+		if choose && i != known {
+			order = append(order, i)
+		}
+	}
+	var meta Meta
+	var err error
+	for _, i := range order {
+		meta, err = call(i)
 		var e *Error
-		if choose && errors.As(err, &e) && (e.Status == http.StatusNotFound || e.Status == http.StatusMethodNotAllowed) && i+1 < forms {
-			i++
+		if errors.As(err, &e) && (e.Status == http.StatusNotFound || e.Status == http.StatusMethodNotAllowed) {
 			continue
 		}
 		if err == nil && choose {
@@ -198,6 +205,7 @@ func (p *certPaths) first(at *int, forms int, choose bool, call func(form int) (
 		}
 		return meta, err
 	}
+	return meta, err
 }
 
 // assetPaths are the paths of the assets of a certificate. The guide and the notes

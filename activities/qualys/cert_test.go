@@ -109,8 +109,9 @@ func TestACertificateIsReadWhateverItsMembersLookLike(t *testing.T) {
 
 func TestTheNewestVersionThatTheGatewayKnowsIsAsked(t *testing.T) {
 	t.Parallel()
+	only := "/certview/v2/certificates"
 	v, c := newCertView(t, func(path string, _, _ int) (int, string) {
-		if path != "/certview/v2/certificates" {
+		if path != only {
 			return 404, missing
 		}
 		return 200, "[]"
@@ -125,7 +126,10 @@ func TestTheNewestVersionThatTheGatewayKnowsIsAsked(t *testing.T) {
 		"filter":     map[string]any{"filters": []any{map[string]any{"field": "certificate.type", "operator": "EQUALS", "value": "Root"}}, "operation": "AND"},
 		"pageNumber": 0.0, "pageSize": 200.0, "assetType": "ALL", "includes": []any{"EXTENSIVE_CERTIFICATE_INFO"},
 	}, v.asked[0]))
-	_, _, err := c.Certificates(context.Background(), qualys.CertificateQuery{Version: "2.1"})
+	only = "/certview/v2.2/certificates" // the old one is gone, as announced
+	_, _, err := c.Certificates(context.Background(), qualys.CertificateQuery{})
+	require.NoError(t, err)
+	_, _, err = c.Certificates(context.Background(), qualys.CertificateQuery{Version: "2.1"})
 	var e *qualys.Error
 	require.True(t, errors.As(err, &e))
 	require.Equal(t, []any{qualys.KindInvalidRequest, 404}, []any{e.Kind(), e.Status}, "a version that is asked for by name is no choice")
