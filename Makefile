@@ -63,6 +63,7 @@ load: build temporal ## what a first load, an unchanged run, two per cent change
 	@$(GO) build -o bin/qbridge-load ./tests/load
 	bin/qbridge-load -assets $(or $(ASSETS),100000)
 	$(GO) test ./tests/e2e -run TestManyStagedRecords -staged $(or $(ASSETS),100000) -v -timeout 120m
+	$(GO) test ./tests/e2e -run TestTheCertificatesOfImportedAssetsLand -certificates $(or $(ASSETS),100000) -v -timeout 120m
 
 clean: ## remove programs and state
 	rm -rf bin var

@@ -3,6 +3,7 @@
 // and return a small value. Decisions are pure functions in domain.
 //
 //	Inventory  QualysCount, QualysFetchPage         queue qualys.<connection>
+//	Certificates  QualysFetchCertificates           queue qualys.<connection>
 //	Write      ServiceNowCheckLinks, …WritePage     queue servicenow.<connection>
 //	Ledger     LedgerOpenRun, …ClaimFailed, …CloseRun   queue qbridge
 //	Config     ConfigCheck, …Store, …CheckQueue         queue qbridge

@@ -7,6 +7,7 @@ import (
 
 	"github.com/qbridge/qbridge/activities/servicenow"
 	"github.com/qbridge/qbridge/activities/store"
+	"github.com/qbridge/qbridge/domain/certs"
 	"github.com/qbridge/qbridge/domain/cmdb"
 	"github.com/qbridge/qbridge/domain/payload"
 	"github.com/qbridge/qbridge/domain/record"
@@ -29,6 +30,9 @@ const (
 func (w *pageWriter) hold(ctx context.Context, records []payload.Input) ([]payload.Input, error) {
 	byserial := map[string][]payload.Input{}
 	for _, r := range records {
+		if r.Parts.Native.Class == certs.Class { // authorities number certificates each for itself
+			continue
+		}
 		serial := strings.ToLower(r.Parts.Native.Value("serial_number"))
 		if _, linked := w.links[r.Key]; serial != "" && !linked && !w.prior[r.Key] && strings.IndexFunc(serial, notInLists) < 0 {
 			byserial[serial] = append(byserial[serial], r)

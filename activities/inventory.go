@@ -46,6 +46,9 @@ func (a *Inventory) QualysCount(ctx context.Context, in contract.CountInput) (co
 		return contract.CountResult{}, temporalError(err)
 	}
 	setup, err := a.Settings.Of(ctx, in.Plan.Revision, in.Plan.Schedule)
+	if err == nil && setup.Schedule.Kind == config.KindCertificates {
+		err = &UserError{Message: "Certificate View does not count: a run of certificates cannot be forecast"}
+	}
 	if err != nil {
 		return contract.CountResult{}, temporalError(err)
 	}
@@ -74,19 +77,8 @@ func (a *Inventory) QualysFetchPage(ctx context.Context, in contract.FetchPageIn
 
 func (a *Inventory) fetchPage(ctx context.Context, in contract.FetchPageInput) (contract.PageRef, error) {
 	plan := in.Plan
-	page, err := a.Store.FindPage(ctx, plan.Run, plan.Epoch, plan.Enumeration, in.Cursor)
-	if err == nil {
-		if page.ToWrite == 0 { // the attempt before ended between staging and this
-			if _, err := a.Store.FinishPage(ctx, plan.Run, plan.Epoch, page.ID); err != nil {
-				return contract.PageRef{}, err
-			}
-		}
-		ref := pageRef(page)
-		ref.Adopted = true
-		return ref, nil
-	}
-	if !isNotFound(err) {
-		return contract.PageRef{}, err
+	if ref, found, err := adopted(ctx, a.Store, &in); found || err != nil {
+		return ref, err
 	}
 	setup, err := a.Settings.Of(ctx, plan.Revision, plan.Schedule)
 	if err != nil {
@@ -150,7 +142,8 @@ func (a *Inventory) fetchPage(ctx context.Context, in contract.FetchPageInput) (
 	// The call is spent: stage the page even when the run is cancelled meanwhile.
 	sctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stageTimeout)
 	defer cancel()
-	if page, err = a.Store.StagePage(sctx, stage); err != nil {
+	page, err := a.Store.StagePage(sctx, stage)
+	if err != nil {
 		return contract.PageRef{}, err
 	}
 	if page.ToWrite == 0 {

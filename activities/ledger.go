@@ -55,6 +55,9 @@ func (l *Ledger) LedgerOpenRun(ctx context.Context, in contract.OpenRunInput) (c
 	if in.Sample < 0 || in.Sample > maxSample {
 		return contract.RunPlan{}, temporalError(&UserError{Message: fmt.Sprintf("a sample of %d is out of range: use 1 to %d", in.Sample, maxSample)})
 	}
+	if !in.Since.IsZero() && setup.Schedule.Kind == config.KindCertificates {
+		return contract.RunPlan{}, temporalError(&UserError{Message: "certificates are always read whole: leave --since out"})
+	}
 	scope := in.Schedule
 	if in.Sample > 0 {
 		scope = contract.TrialOf(in.Schedule)
@@ -63,7 +66,7 @@ func (l *Ledger) LedgerOpenRun(ctx context.Context, in contract.OpenRunInput) (c
 		Aside: in.Sample > 0 || !in.Since.IsZero(), Sample: in.Sample > 0, Since: in.Since,
 		ID: in.Run, WorkflowID: in.WorkflowID,
 		Schedule: scope, Source: setup.Schedule.Source, Target: setup.Schedule.Target, Direction: setup.Schedule.Direction,
-		Revision: setup.Revision, Full: in.Full || in.Verify || setup.Schedule.Mode == config.ModeFull, Verify: in.Verify, RulesDigest: setup.RulesDigest,
+		Revision: setup.Revision, Full: in.Full || in.Verify || setup.whole(), Verify: in.Verify, RulesDigest: setup.RulesDigest,
 		Overlap: time.Duration(setup.Properties.Overlap), ResumeWithin: time.Duration(setup.Properties.ResumeWithin),
 	}
 	toQualys := setup.Schedule.ToQualys()
@@ -113,7 +116,9 @@ func (l *Ledger) LedgerOpenRun(ctx context.Context, in contract.OpenRunInput) (c
 	if plan.Sample > 0 {
 		plan.Mode = "sample"
 	}
-	if opened.Mode == store.ModeIncremental || opened.Resumed { // a full run from the start fetches them anyway
+	// A full run from the start fetches them anyway, but for certificates that end:
+	// Qualys has stopped to list those.
+	if opened.Mode == store.ModeIncremental || opened.Resumed || setup.Schedule.Kind == config.KindCertificates {
 		plan.Retries = opened.Retries
 	}
 	if plan.Approval || toQualys { // what failed waits in the failed list, or is planned anew
@@ -186,8 +191,13 @@ func (l *Ledger) LedgerCloseRun(ctx context.Context, in contract.CloseRunInput) 
 	if err != nil {
 		return contract.RunResult{}, temporalError(err)
 	}
+	expiring, err := l.expiring(ctx, &in.Plan)
+	if err != nil {
+		return contract.RunResult{}, temporalError(err)
+	}
 	return contract.RunResult{
-		Run: run.ID, Status: string(run.Status), Outcome: outcomeOf(run), Warning: cmp.Or(in.Incomplete, in.Stopped), Forecast: in.Plan.Forecast, Counters: run.Counters, Classes: classes,
+		Certificates: expiring,
+		Run:          run.ID, Status: string(run.Status), Outcome: outcomeOf(run), Warning: cmp.Or(in.Incomplete, in.Stopped), Forecast: in.Plan.Forecast, Counters: run.Counters, Classes: classes,
 		DurationSeconds: run.EndedAt.Sub(run.StartedAt).Seconds(), Pages: run.Pages, HistoryEvents: run.Events, VendorCalls: run.Calls,
 	}, nil
 }
@@ -225,7 +235,7 @@ func (l *Ledger) LedgerPeek(ctx context.Context, in contract.ForecastInput) (con
 	}
 	opened, err := l.Store.Peek(ctx, store.OpenRun{
 		Schedule: s.Name, Source: s.Source, Target: s.Target, Direction: s.Direction, Revision: setup.Revision, RulesDigest: setup.RulesDigest,
-		Full: in.Full || s.Mode == config.ModeFull, Overlap: time.Duration(setup.Properties.Overlap), ResumeWithin: time.Duration(setup.Properties.ResumeWithin),
+		Full: in.Full || setup.whole(), Overlap: time.Duration(setup.Properties.Overlap), ResumeWithin: time.Duration(setup.Properties.ResumeWithin),
 	})
 	if err != nil {
 		return contract.RunPlan{}, temporalError(err)

@@ -149,7 +149,7 @@ func (w *pageWriter) planOf(parts *record.Parts, sysID string, rows map[string]s
 		}
 	}
 	for _, ref := range parts.References {
-		if old := row[ref.Column+".name"]; ref.Item == parts.Native.Key && old != ref.Name {
+		if old := row[ref.Column+".name"]; !ref.List && ref.Item == parts.Native.Key && old != ref.Name {
 			p.Changes = append(p.Changes, approval.Change{Column: ref.Column, Old: old, New: ref.Name})
 		}
 	}
@@ -206,7 +206,9 @@ func (w *pageWriter) columnsOf(ctx context.Context, records []payload.Input, the
 			x.fields = append(x.fields, c.Name)
 		}
 		for _, ref := range r.Parts.References {
-			x.fields = append(x.fields, ref.Column+".name")
+			if !ref.List { // a list has no name
+				x.fields = append(x.fields, ref.Column+".name")
+			}
 		}
 	}
 	out := map[string]servicenow.Row{}

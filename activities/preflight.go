@@ -26,8 +26,10 @@ func (a *Inventory) QualysPreflight(ctx context.Context, in contract.PreflightRu
 		return contract.PreflightResult{}, temporalError(err)
 	}
 	q, _ := lo.Find(cfg.Qualys, func(q config.Qualys) bool { return q.Name == in.Plan.Qualys() })
+	needs := SourceNeedsOf(cfg, q.Name)
+	needs.Required = ofCertificates(cfg, in.Plan.Schedule)
 	return verdict(ctx, func(ctx context.Context) []contract.Check {
-		return a.Vendors.CheckQualys(ctx, q, SourceNeedsOf(cfg, q.Name))
+		return a.Vendors.CheckQualys(ctx, q, needs)
 	})
 }
 
@@ -40,10 +42,19 @@ func (a *Write) ServiceNowPreflight(ctx context.Context, in contract.PreflightRu
 		return contract.PreflightResult{}, temporalError(err)
 	}
 	s, _ := lo.Find(cfg.ServiceNow, func(s config.ServiceNow) bool { return s.Name == in.Plan.ServiceNow() })
+	needs := NeedsOf(cfg, s.Name)
+	needs.Required = ofCertificates(cfg, in.Plan.Schedule)
 	return verdict(ctx, func(ctx context.Context) []contract.Check {
-		checks := a.Vendors.CheckServiceNow(ctx, s, NeedsOf(cfg, s.Name))
+		checks := a.Vendors.CheckServiceNow(ctx, s, needs)
 		return append(checks, a.learnPlugins(ctx, cfg, in.Plan.Revision, s.Name)...)
 	})
+}
+
+// ofCertificates reports whether a schedule, or a trial of it, is one of
+// certificates: what only they need is then no warning.
+func ofCertificates(cfg *config.Config, schedule string) bool {
+	schedule = contract.TriedSchedule(schedule)
+	return slices.ContainsFunc(cfg.Schedules, func(s config.Schedule) bool { return s.Name == schedule && s.Kind == config.KindCertificates })
 }
 
 // samPlugins are those that bring the table of installed software of Software

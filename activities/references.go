@@ -10,6 +10,7 @@ import (
 	"github.com/qbridge/qbridge/activities/crash"
 	"github.com/qbridge/qbridge/activities/servicenow"
 	"github.com/qbridge/qbridge/activities/store"
+	"github.com/qbridge/qbridge/domain/certs"
 	"github.com/qbridge/qbridge/domain/cmdb"
 	"github.com/qbridge/qbridge/domain/payload"
 )
@@ -65,13 +66,22 @@ func (w *pageWriter) resolveTable(ctx context.Context, table string, names map[s
 	at := w.Now()
 	w.calls.Add(1)
 	found, _, err := w.target.Client.ResolveNames(ctx, table, unknown)
+	var refused *servicenow.Error
+	if table == certs.Domains && errors.As(err, &refused) && (refused.Kind() == servicenow.KindForbidden || refused.Kind() == servicenow.KindInvalidRequest) {
+		return nil // only an application of the store brings the table; the names are left out
+	}
 	if err != nil {
 		return err
+	}
+	if table == certs.Domains { // thousands of names, and nobody else's
+		if err := w.createNames(ctx, table, unknown, found); err != nil {
+			return err
+		}
 	}
 	var fresh []store.Reference
 	for _, name := range unknown {
 		id := found[name]
-		if id == "" && names[name].Create {
+		if id == "" && names[name].Create && table != certs.Domains {
 			if w.Now().Sub(at) > announcedFor { // held up: somebody else may have created it meanwhile
 				return errTooLate
 			}
@@ -94,4 +104,41 @@ func (w *pageWriter) resolveTable(ctx context.Context, table string, names map[s
 		fresh = append(fresh, store.Reference{Table: table, Name: name, SysID: id, Missing: id == "", ResolvedAt: w.Now().UTC()})
 	}
 	return w.Store.PutReferences(ctx, w.plan.Target, fresh)
+}
+
+// createNames creates the rows that are not there, in batches, and adds them to
+// found. Names that the instance refuses are left out.
+func (w *pageWriter) createNames(ctx context.Context, table string, names []string, found map[string]string) error {
+	missing := lo.Filter(names, func(name string, _ int) bool { return found[name] == "" })
+	for len(missing) > 0 {
+		part := missing[:min(len(missing), rowsPerBatch)]
+		writes := lo.Map(part, func(name string, _ int) servicenow.RowWrite {
+			return servicenow.RowWrite{Table: table, Values: map[string]string{"name": name}}
+		})
+		var answers []servicenow.RowAnswer
+		if err := w.owned(ctx, func(ctx context.Context) (err error) {
+			w.calls.Add(1)
+			answers, _, err = w.target.Client.WriteRows(ctx, writes)
+			return err
+		}); err != nil {
+			return err
+		}
+		done := map[string]bool{}
+		for i, a := range answers {
+			switch {
+			case !a.Serviced:
+				continue
+			case a.Err == nil:
+				found[part[i]] = a.SysID
+			case a.Err.Kind() != servicenow.KindForbidden && a.Err.Kind() != servicenow.KindInvalidRequest:
+				return a.Err
+			}
+			done[part[i]] = true
+		}
+		if len(done) == 0 {
+			return &servicenow.Error{Op: "create names", Code: servicenow.CodeCancelled, Message: "the instance's time for a batch was up before its first row"}
+		}
+		missing = lo.Filter(missing, func(name string, _ int) bool { return !done[name] })
+	}
+	return nil
 }

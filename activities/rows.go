@@ -37,18 +37,22 @@ const rowsPerBatch = 100
 // missing, only updated where it differs. One look-up per table, then as many
 // batches as the changes need.
 func (w *pageWriter) writeRows(ctx context.Context, list []rowChanges) (map[string]rowResult, error) {
-	byTable := map[string][]rowChange{}
+	byTable, out := map[string][]rowChange{}, map[string]rowResult{}
+	ids := w.rowIDs()
 	for i := range list {
 		for k := range list[i].rows {
-			r := payload.Link(list[i].rows[k], w.ids)
+			r := payload.Link(list[i].rows[k], ids)
+			if why := untyped(&r); why != "" {
+				out[list[i].owner] = rowResult{failure: why}
+				continue
+			}
 			byTable[r.Table] = append(byTable[r.Table], rowChange{owner: list[i].owner, host: list[i].host, row: r})
 		}
 		for k := range list[i].gone {
-			r := list[i].gone[k]
+			r := payload.Link(list[i].gone[k], ids)
 			byTable[r.Table] = append(byTable[r.Table], rowChange{owner: list[i].owner, host: list[i].host, row: r, gone: true})
 		}
 	}
-	out := map[string]rowResult{}
 	for _, table := range slices.Sorted(mapKeys(byTable)) {
 		if err := w.writeTable(ctx, table, byTable[table], out); err != nil {
 			return nil, err

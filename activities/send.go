@@ -369,7 +369,9 @@ func (w *pageWriter) settlement(r *payload.Result) (store.Settlement, error) {
 	switch {
 	case r.SysID != "":
 		s.Link = &store.Link{Target: w.plan.Target, Key: r.Owner, SysID: r.SysID, Class: r.Class, Origin: origin}
-		s.Digest = w.digests[r.Owner]
+		if !w.unlinked[r.Owner] { // else the next run writes it again, with what is missing now
+			s.Digest = w.digests[r.Owner]
+		}
 		if s.Prior, err = w.carried(r.Owner); err != nil {
 			return store.Settlement{}, err
 		}

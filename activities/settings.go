@@ -51,6 +51,11 @@ type Setup struct {
 	RulesDigest string
 }
 
+// whole reports whether every run reads all that there is.
+func (s *Setup) whole() bool {
+	return s.Schedule.Mode == config.ModeFull || s.Schedule.Kind == config.KindCertificates
+}
+
 // after returns the later of an instant and the bound of the schedule.
 func (s *Setup) after(t time.Time) time.Time {
 	if s.Since.After(t) {

@@ -8,6 +8,7 @@ import (
 	"github.com/qbridge/qbridge/activities/qualys"
 	"github.com/qbridge/qbridge/activities/servicenow"
 	"github.com/qbridge/qbridge/activities/store"
+	"github.com/qbridge/qbridge/domain/certs"
 	"github.com/qbridge/qbridge/domain/classify"
 	"github.com/qbridge/qbridge/domain/config"
 	"github.com/qbridge/qbridge/domain/mapping"
@@ -33,6 +34,9 @@ type SourceNeeds struct {
 	Add      bool // a schedule adds addresses
 	Tagging  bool // a schedule makes tags
 	Publish  bool // a schedule offers CIs as third-party assets
+	// Certificates says that a schedule reads them; Required that the run which asks
+	// is one of them.
+	Certificates, Required bool
 }
 
 // SourceNeedsOf returns what a configuration needs of one of its subscriptions.
@@ -48,6 +52,7 @@ func SourceNeedsOf(cfg *config.Config, source string) SourceNeeds {
 		n.Add = n.Add || s.ToQualys() && s.Kind == config.KindExport
 		n.Tagging = n.Tagging || s.ToQualys() && s.Kind == config.KindTags
 		n.Publish = n.Publish || s.ToQualys() && s.Kind == config.KindThirdParty
+		n.Certificates = n.Certificates || s.Kind == config.KindCertificates
 	}
 	return n
 }
@@ -58,6 +63,8 @@ type Needs struct {
 	Classes []string // that CIs may get
 	Tables  []string // for rows beside CIs, under the names they have there
 	Cloud   bool     // a schedule writes CIs of clouds
+	// Certificates and Required are those of SourceNeeds.
+	Certificates, Required bool
 }
 
 // NeedsOf returns what a configuration needs of one of its instances.
@@ -75,13 +82,24 @@ func NeedsOf(cfg *config.Config, target string) Needs {
 		return n
 	}
 	sections := m.Sections()
-	n.Cloud = slices.ContainsFunc(cfg.Schedules, func(s config.Schedule) bool {
+	names := tablesOf(cfg, target)
+	var assets []config.Schedule // that bring assets
+	for _, s := range cfg.Schedules {
+		if s.Target == target && s.Kind == config.KindCertificates {
+			n.Certificates = true
+			if t := certs.Table(); s.Sections[t.Section] && !slices.Contains(n.Tables, orElse(names[t.Name], t.Name)) {
+				n.Tables = append(n.Tables, orElse(names[t.Name], t.Name))
+			}
+			continue
+		}
+		assets = append(assets, s)
+	}
+	n.Cloud = slices.ContainsFunc(assets, func(s config.Schedule) bool {
 		on, set := s.Sections["cloud"]
 		return writesTo(&s, target) && (set && on || !set && sections["cloud"])
 	})
-	names := tablesOf(cfg, target)
 	for _, t := range m.OwnTables() {
-		for _, s := range cfg.Schedules {
+		for _, s := range assets {
 			on, set := s.Sections[t.Section]
 			if name := orElse(names[t.Name], t.Name); writesTo(&s, target) && (set && on || !set && sections[t.Section]) && !slices.Contains(n.Tables, name) {
 				n.Tables = append(n.Tables, name)
@@ -140,6 +158,8 @@ type Source struct {
 	Probe *qualys.Probe
 	// Gateway writes to assets; nil where the connection has no gateway.
 	Gateway *qualys.Client
+	// Certificates reads Certificate View; nil where the connection has no gateway.
+	Certificates qualys.CertificateReader
 	// Tags is the tree of tags; nil where the login cannot read it.
 	Tags *TagTree
 	// Portal makes tags; nil where the login cannot.

@@ -129,6 +129,8 @@ type pageWriter struct {
 	parts    map[string]*record.Parts
 	before   map[string]*record.Parts     // what was written of a record, where it has changed since
 	ids      payload.SharedIDs            // set before any lane runs
+	types    payload.SharedIDs            // of relations that are rows, by certs.TypeKey
+	unlinked map[string]bool              // records that name a CI which is not there yet
 	cut      map[string][]payload.Message // record → values that were cut
 	packages []payload.Input              // records that bring shared items only
 	beside   []alone                      // records of which only rows are written
@@ -161,8 +163,11 @@ func (w *pageWriter) write(ctx context.Context) error {
 		if err := w.fit(ctx, records); err != nil {
 			return err
 		}
-		if err := w.pass(ctx, records); err != nil {
-			return err
+		for _, wave := range payload.Waves(records) {
+			w.passed = 0
+			if err := w.pass(ctx, wave); err != nil {
+				return err
+			}
 		}
 	}
 	for len(w.stale) > 0 {
@@ -200,6 +205,9 @@ func (w *pageWriter) pass(ctx context.Context, records []payload.Input) error {
 	}
 	maps.Copy(ids, lo.OmitByKeys(w.ids, lo.Keys(ids)))
 	w.ids = ids
+	if err := w.linkOthers(ctx, records); err != nil {
+		return err
+	}
 	if records, err = w.supplied(ctx, records, w.ids); err != nil {
 		return err
 	}
@@ -233,7 +241,7 @@ func (w *pageWriter) load(ctx context.Context) ([]payload.Input, error) {
 		return nil, err
 	}
 	w.refused, w.cut, w.stale, w.missing = map[string]string{}, map[string][]payload.Message{}, map[string]bool{}, map[string]bool{}
-	w.rules = make(map[string]string, len(rows))
+	w.rules, w.unlinked = make(map[string]string, len(rows)), map[string]bool{}
 	w.parts, w.before = make(map[string]*record.Parts, len(rows)), map[string]*record.Parts{}
 	w.digests, w.prior, w.answered = make(map[string]string, len(rows)), map[string]bool{}, map[string]bool{}
 	inputs := make([]payload.Input, 0, len(rows))
@@ -268,7 +276,7 @@ func (w *pageWriter) load(ctx context.Context) ([]payload.Input, error) {
 			w.prior[row.Key] = true
 		}
 	}
-	return inputs, nil
+	return inputs, w.learn(ctx)
 }
 
 // attemptOf numbers the attempts of a run's activities in the order in which

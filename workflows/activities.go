@@ -6,6 +6,7 @@ import "github.com/qbridge/qbridge/activities"
 // method's name from them and nothing else.
 var (
 	inventory  *activities.Inventory
+	certified  *activities.Certificates
 	writer     *activities.Write
 	ledgers    *activities.Ledger
 	configs    *activities.Config

@@ -25,7 +25,7 @@ func (r *syncRun) pages(ctx workflow.Context) error {
 	for {
 		page, err := next.get(ctx)
 		if err != nil {
-			return fmt.Errorf("fetch page after asset %d: %w", r.Cursor, err)
+			return fmt.Errorf("fetch page %s: %w", r.place(r.Cursor), err)
 		}
 		next = nil
 		if page.Stopped != "" {
@@ -43,7 +43,7 @@ func (r *syncRun) pages(ctx workflow.Context) error {
 			r.show(ctx)
 			err = r.tooManyFailed()
 		} else {
-			err = fmt.Errorf("write page after asset %d: %w", r.Cursor, err)
+			err = fmt.Errorf("write page %s: %w", r.place(r.Cursor), err)
 		}
 		switch {
 		case err != nil:
@@ -94,8 +94,13 @@ func (r *syncRun) fetchPage(ctx workflow.Context, cursor int64) *fetching {
 
 func (f *fetching) start(ctx workflow.Context) {
 	r := f.run
-	f.future = workflow.ExecuteActivity(fetch(ctx, r.Plan.Source, fmt.Sprintf("page after asset %d", f.cursor)),
-		inventory.QualysFetchPage, contract.FetchPageInput{Plan: r.Plan.OfPage(), Cursor: f.cursor, Spent: r.QualysCalls})
+	in := contract.FetchPageInput{Plan: r.Plan.OfPage(), Cursor: f.cursor, Spent: r.QualysCalls}
+	ctx = fetch(ctx, r.Plan.Source, "page "+r.place(f.cursor))
+	if r.kind == contract.SyncCertificates {
+		f.future = workflow.ExecuteActivity(ctx, certified.QualysFetchCertificates, in)
+		return
+	}
+	f.future = workflow.ExecuteActivity(ctx, inventory.QualysFetchPage, in)
 }
 
 // get waits for the page.

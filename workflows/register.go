@@ -24,6 +24,8 @@ func Register(r Registry) {
 		contract.Forecast:       Forecast,
 		contract.PinRun:         PinRun,
 		contract.Adopt:          Adopt,
+
+		contract.SyncCertificates: SyncCertificates,
 	} {
 		r.RegisterWorkflowWithOptions(w, workflow.RegisterOptions{Name: name})
 	}

@@ -28,7 +28,12 @@ const (
 // records. A run that meets a living one of the same schedule completes as
 // skipped.
 func SyncInventory(ctx workflow.Context, in contract.RunInput) (contract.RunResult, error) {
-	r := &syncRun{RunInput: in, stage: stageOpening}
+	return start(ctx, &syncRun{RunInput: in, kind: contract.SyncInventory})
+}
+
+// start makes a run answer for itself and runs it.
+func start(ctx workflow.Context, r *syncRun) (contract.RunResult, error) {
+	r.stage = stageOpening
 	if err := workflow.SetQueryHandlerWithOptions(ctx, contract.QueryStatus, r.status,
 		workflow.QueryHandlerOptions{Description: "stage and counters of the run"}); err != nil {
 		return contract.RunResult{}, err
@@ -40,6 +45,7 @@ func SyncInventory(ctx workflow.Context, in contract.RunInput) (contract.RunResu
 type syncRun struct {
 	contract.RunInput
 	contract.RunProgress
+	kind    string // workflow type, where the plan does not say it
 	stage   string
 	waiting string
 }
@@ -70,7 +76,9 @@ func (r *syncRun) work(ctx workflow.Context) error {
 		if err := r.checkLinks(ctx); err != nil {
 			return err
 		}
-		r.count(ctx)
+		if r.kind == contract.SyncInventory { // Certificate View does not count
+			r.count(ctx)
+		}
 	}
 	r.enter(ctx, stageSyncing)
 	if err := r.pages(ctx); err != nil || r.Stopped != "" {
@@ -108,6 +116,9 @@ func (r *syncRun) open(ctx workflow.Context) error {
 
 // workflowType is the name of the run's workflow.
 func (r *syncRun) workflowType() string {
+	if r.kind != "" {
+		return r.kind
+	}
 	name, _ := contract.RunOf(r.Plan.Kind, r.Plan.Schedule)
 	return name
 }
@@ -219,10 +230,10 @@ func (r *syncRun) enter(ctx workflow.Context, stage string) {
 // show renders the run for the Temporal UI.
 func (r *syncRun) show(ctx workflow.Context) {
 	var b strings.Builder // Sprintf, because the determinism check cannot see through Fprintf
-	b.WriteString(fmt.Sprintf("**%s** · %s · %d of %s assets · %d pages\n\n", r.stage, r.Plan.Mode, r.Counters.Fetched, orUnknown(r.Plan.Total), r.Pages))
+	b.WriteString(fmt.Sprintf("**%s** · %s · %d of %s %s · %d pages\n\n", r.stage, r.Plan.Mode, r.Counters.Fetched, orUnknown(r.Plan.Total), r.noun(), r.Pages))
 	if elapsed := workflow.Now(ctx).Sub(r.Plan.StartedAt); elapsed > time.Second && r.Counters.Fetched > 0 && !r.Plan.StartedAt.IsZero() {
 		rate := float64(r.Counters.Fetched) / elapsed.Seconds()
-		b.WriteString(fmt.Sprintf("%.0f assets/s", rate))
+		b.WriteString(fmt.Sprintf("%.0f %s/s", rate, r.noun()))
 		if left := r.Plan.Total - r.Counters.Fetched; left > 0 {
 			b.WriteString(fmt.Sprintf(", about %s left", (time.Duration(float64(left)/rate) * time.Second).Round(time.Second)))
 		}

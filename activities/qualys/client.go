@@ -54,6 +54,7 @@ type Client struct {
 	cfg   Config
 	http  *http.Client
 	token token
+	certs certPaths
 }
 
 // New returns a client; it makes no call.

@@ -53,6 +53,7 @@ type Store interface {
 	Runs
 	Ledger
 	Machines
+	Certificates
 	Approvals
 	Links
 	Drafts

@@ -1,5 +1,5 @@
 // Command servicenow prints the update set with the tables that qbridge writes
-// beside CIs: what Qualys knows of an asset and no CI column holds. It is made
+// beside CIs: what Qualys knows of an asset or certificate and no CI column holds. It is made
 // from the default mapping, so the two cannot disagree:
 //
 //	go run ./deploy/servicenow > deploy/servicenow/qbridge-tables.xml
@@ -17,6 +17,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/qbridge/qbridge/domain/certs"
 	"github.com/qbridge/qbridge/domain/mapping"
 )
 
@@ -43,7 +44,7 @@ func write(out io.Writer) error {
 	fmt.Fprintf(&b, "<sys_remote_update_set action=\"INSERT_OR_UPDATE\"><application_name>Global</application_name><application_scope>global</application_scope>"+
 		"<description>Tables that qbridge writes beside CIs. They extend nothing and change no other table.</description>"+
 		"<name>qbridge tables</name><release_date/><remote_sys_id>%s</remote_sys_id><state>loaded</state><sys_id>%s</sys_id></sys_remote_update_set>\n", set, set)
-	for _, t := range m.OwnTables() {
+	for _, t := range append(m.OwnTables(), certs.Table()) {
 		label := labelOf(t.Name)
 		update(&b, set, "sys_db_object_"+sysID(t.Name), "Table", label, t.Name, fmt.Sprintf(
 			`<record_update table="sys_db_object"><sys_db_object action="INSERT_OR_UPDATE"><label>%s</label><name>%s</name><super_class/><sys_id>%s</sys_id></sys_db_object></record_update>`,

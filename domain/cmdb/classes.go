@@ -57,6 +57,8 @@ var parents = map[string]string{
 	"cmdb_ci_file_system":           "cmdb_ci",
 	"cmdb_ci_spkg":                  "cmdb_ci",
 	"cmdb_ci_cloud_service_account": "cmdb_ci",
+	"cmdb_ci_certificate":           "cmdb_ci",
+	"cmdb_ci_appl":                  "cmdb_ci",
 }
 
 // IsA reports whether a class is another one or descends from it.

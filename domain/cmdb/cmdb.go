@@ -28,6 +28,8 @@ type Item struct {
 	Related []Row `json:"related,omitempty"`
 	// Section is the asset section this item came from; empty for the main CI.
 	Section string `json:"s,omitempty"`
+	// Links are columns that hold the sys_id of other records' CIs, by their keys.
+	Links []Link `json:"links,omitempty"`
 }
 
 // Value returns the value of a column, or "".
@@ -61,8 +63,8 @@ type Row struct {
 	Links []Link `json:"links,omitempty"`
 }
 
-// Link asks for a column of a row to be filled with the sys_id of an item, by
-// the item's key.
+// Link asks for a column to be filled with the sys_id of an item, by the item's
+// key.
 type Link struct {
 	Column string `json:"col"`
 	Item   string `json:"i"`
@@ -96,6 +98,8 @@ type Reference struct {
 	// Create says whether a missing row may be created; otherwise the column
 	// is left out and the reason is recorded.
 	Create bool `json:"create,omitempty"`
+	// List says that the column holds a list: several references fill it together.
+	List bool `json:"list,omitempty"`
 }
 
 // Lookup returns the part of a reference that is looked up: equal for every item

@@ -34,10 +34,13 @@ var columns = map[string]string{
 	"cmdb_ci_nic":                   "object_id private_ip public_ip public_dns private_dns primary is_static state host_name ip_default_gateway netmask cmdb_ci",
 	"cmdb_ci_compute_template":      "object_id cores vcpus memory_mb local_storage_gb zone",
 	"cmdb_ci_os_template":           "object_id offer version guest_os image_source image_type root_device_type",
-	"cmdb_serial_number":            "serial_number serial_number_type valid absent cmdb_ci",
-	"cmdb_software_instance":        "name software installed_on install_date",
-	"cmdb_sam_sw_install":           "display_name publisher version discovery_source installed_on install_date last_scanned prod_id revision assigned_to",
-	"cmdb_key_value":                "key value tag configuration_item",
+	"cmdb_ci_certificate": "fingerprint fingerprint_algorithm version signature_algorithm key_size subject_common_name subject_distinguished_name " +
+		"subject_organization subject_organizational_unit subject_country subject_state subject_locality subject_email subject_alternative_name " +
+		"issuer root_issuer issuer_common_name issuer_distinguished_name valid_from valid_to state is_ca is_self_signed renewal_tracking service_type",
+	"cmdb_serial_number":     "serial_number serial_number_type valid absent cmdb_ci",
+	"cmdb_software_instance": "name software installed_on install_date",
+	"cmdb_sam_sw_install":    "display_name publisher version discovery_source installed_on install_date last_scanned prod_id revision assigned_to",
+	"cmdb_key_value":         "key value tag configuration_item",
 }
 
 // KnownColumn reports whether a class or table has a column, its own or an

@@ -189,7 +189,7 @@ const (
 // Schedule is one recurring or manual sync.
 type Schedule struct {
 	Name      string   `yaml:"name" json:"name"`
-	Kind      string   `yaml:"kind,omitzero" json:"kind,omitempty"` // inventory (default) | software-catalogue | metadata
+	Kind      string   `yaml:"kind,omitzero" json:"kind,omitempty"` // inventory (default) | software-catalogue | certificates | metadata
 	Direction string   `yaml:"direction" json:"direction"`
 	Source    string   `yaml:"source" json:"source"`
 	Target    string   `yaml:"target" json:"target"`
@@ -240,6 +240,8 @@ type Schedule struct {
 	ThirdParty *export.ThirdPartySettings `yaml:"thirdParty,omitzero" json:"thirdParty,omitempty"`
 	// Addresses says how a schedule of kind export adds addresses.
 	Addresses *export.IPSettings `yaml:"addresses,omitzero" json:"addresses,omitempty"`
+	// Certificates are settings of kind certificates.
+	Certificates Certificates `yaml:"certificates,omitzero" json:"certificates,omitzero"`
 }
 
 // ToQualys reports whether a schedule writes to Qualys.

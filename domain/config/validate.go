@@ -13,6 +13,7 @@ import (
 
 	"github.com/qbridge/qbridge/domain/asset"
 	"github.com/qbridge/qbridge/domain/budget"
+	"github.com/qbridge/qbridge/domain/certs"
 	"github.com/qbridge/qbridge/domain/classify"
 	"github.com/qbridge/qbridge/domain/mapping"
 	"github.com/qbridge/qbridge/domain/qql"
@@ -255,7 +256,7 @@ func (v *validator) tables(place string, tables map[string]string) {
 	if err != nil {
 		return // reported as such
 	}
-	own := lo.Map(m.OwnTables(), func(t mapping.Table, _ int) string { return t.Name })
+	own := append(lo.Map(m.OwnTables(), func(t mapping.Table, _ int) string { return t.Name }), certs.Table().Name)
 	for _, name := range slices.Sorted(mapKeys(tables)) {
 		v.check(slices.Contains(own, name), place+"."+name, "qbridge has no such table", fmt.Sprintf("did you mean %q?", classify.Nearest(name, own)))
 		v.check(tableShape.MatchString(tables[name]), place+"."+name, fmt.Sprintf("%q is not the name of a table", tables[name]), "write a name such as x_acme_asset")
@@ -271,11 +272,12 @@ func (v *validator) schedule(place string, s *Schedule) {
 	}
 	v.name(place, s.Name, names)
 	v.oneOf(place+".direction", s.Direction, DirectionToServiceNow, DirectionToQualys)
+	v.certificates(place, s)
 	if s.ToQualys() {
 		v.toQualys(place, s)
 		return
 	}
-	v.oneOf(place+".kind", orDefault(s.Kind, KindInventory), KindInventory, KindSoftwareCatalogue)
+	v.oneOf(place+".kind", orDefault(s.Kind, KindInventory), KindInventory, KindSoftwareCatalogue, KindCertificates)
 	v.check(len(s.Select)+len(s.Tagging) == 0 && s.Drift == "" && s.Addresses == nil && s.ThirdParty == nil && reflect.ValueOf(s.Metadata).IsZero(), place, "has select, addresses or metadata, which only schedules to Qualys have", "remove them, or set direction: "+DirectionToQualys)
 	v.check(s.Kind != KindSoftwareCatalogue || len(s.Sections) == 0, place+".sections", "have no meaning for the catalogue of software", "remove them")
 	sources := lo.Map(v.config.Qualys, func(q Qualys, _ int) string { return q.Name })

@@ -26,6 +26,7 @@ func (c *Config) Warnings() []Problem {
 		if s.Every != 0 && time.Duration(s.Every) < often {
 			v.add(place+".every", fmt.Sprintf("a run every %s is at least %d calls to Qualys an hour, of 300 that many subscriptions have", s.Every, 3*time.Hour/time.Duration(s.Every)), "write 5m or more")
 		}
+		v.certificateSources(place, s)
 		for k := range c.Schedules[:i] {
 			if other := &c.Schedules[k]; overlap(s, other) {
 				v.add(place, fmt.Sprintf("%s and %s may select the same assets and write them to %s twice", s.Name, other.Name, s.Target), "give them filters that exclude each other, or one schedule")

@@ -185,6 +185,7 @@ func (p *Payload) add(r *Input, shared SharedIDs, refs Resolved) {
 	}
 	main := withReferences(*r.Parts.Native, r.Parts.References, refs)
 	main.Related = withLinks(main.Related, shared)
+	main.Columns = linked(main.Columns, main.Links, shared)
 	put(Item{Item: main, Owner: r.Key, Role: RoleMain})
 	touched := touchedShared(r.Parts)
 	for i := range r.Parts.Shared {
@@ -241,9 +242,15 @@ func touchedShared(p *record.Parts) map[string]bool {
 func withReferences(it cmdb.Item, list []cmdb.Reference, refs Resolved) cmdb.Item {
 	cols := it.Columns
 	for _, ref := range list {
-		if id := refs[ref.Lookup()]; ref.Item == it.Key && id != "" {
-			cols = append(slices.Clip(cols), cmdb.Column{Name: ref.Column, Value: id})
+		id := refs[ref.Lookup()]
+		if ref.Item != it.Key || id == "" {
+			continue
 		}
+		if n := len(cols) - 1; ref.List && n >= len(it.Columns) && cols[n].Name == ref.Column {
+			cols[n].Value += "," + id
+			continue
+		}
+		cols = append(slices.Clip(cols), cmdb.Column{Name: ref.Column, Value: id})
 	}
 	it.Columns = cols
 	return it

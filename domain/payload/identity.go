@@ -46,7 +46,9 @@ func identities(p *record.Parts) []string {
 			out = append(out, kind+"\x00"+strings.ToLower(value))
 		}
 	}
-	if n := p.Native; n != nil {
+	if n := p.Native; n != nil && n.Value("fingerprint") != "" {
+		add("fingerprint", n.Value("fingerprint")) // nothing else identifies a certificate
+	} else if n != nil {
 		add("name", n.Value("name"))
 		add("serial", n.Value("serial_number"))
 		add("mac", n.Value("mac_address"))

@@ -101,14 +101,48 @@ func SharedPayloads(records []Input, known SharedIDs, limit int) []Payload {
 // Link resolves a row's links to columns. A link to an item without a sys_id is
 // left out, and the row is written without it.
 func Link(r cmdb.Row, ids SharedIDs) cmdb.Row {
-	cols := slices.Clip(r.Columns)
-	for _, l := range r.Links {
+	r.Columns, r.Links = linked(slices.Clip(r.Columns), r.Links, ids), nil
+	return r
+}
+
+// linked returns columns with those that hold the sys_ids of other items.
+func linked(cols []cmdb.Column, links []cmdb.Link, ids SharedIDs) []cmdb.Column {
+	for _, l := range links {
 		if id := ids[l.Item]; id != "" {
-			cols = append(cols, cmdb.Column{Name: l.Column, Value: id})
+			cols = append(slices.Clip(cols), cmdb.Column{Name: l.Column, Value: id})
 		}
 	}
-	r.Columns, r.Links = cols, nil
-	return r
+	return cols
+}
+
+// Waves orders records so that one whose CI names the CIs of others comes after
+// them: the records of a wave name only those of earlier waves. Records that name
+// each other in a circle come in the last wave.
+func Waves(records []Input) [][]Input {
+	left := map[string]bool{}
+	for i := range records {
+		left[records[i].Key] = true
+	}
+	var out [][]Input
+	for len(records) > 0 {
+		var wave, rest []Input
+		for _, r := range records {
+			waits := r.Parts.Native != nil && slices.ContainsFunc(r.Parts.Native.Links, func(l cmdb.Link) bool { return l.Item != r.Key && left[l.Item] })
+			if waits {
+				rest = append(rest, r)
+			} else {
+				wave = append(wave, r)
+			}
+		}
+		if len(wave) == 0 {
+			return append(out, rest)
+		}
+		for i := range wave {
+			delete(left, wave[i].Key)
+		}
+		out, records = append(out, wave), rest
+	}
+	return out
 }
 
 // withLinks returns the rows with their links as columns.

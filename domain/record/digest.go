@@ -43,7 +43,7 @@ func canonical(p *Parts) *Parts {
 	sort.Slice(out.Relations, func(i, j int) bool { return relationLess(out.Relations[i], out.Relations[j]) })
 	sort.Slice(out.References, func(i, j int) bool {
 		a, b := out.References[i], out.References[j]
-		return a.Item+"\x00"+a.Column < b.Item+"\x00"+b.Column
+		return a.Item+"\x00"+a.Column+"\x00"+a.Name < b.Item+"\x00"+b.Column+"\x00"+b.Name
 	})
 	return out
 }

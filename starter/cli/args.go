@@ -49,8 +49,9 @@ func group(cmd *cobra.Command, subs ...*cobra.Command) *cobra.Command {
 	return cmd
 }
 
-// known fails for a schedule that the active configuration does not have. A
-// worker that cannot be asked leaves the answer to the run itself.
+// known returns the kind of a schedule, and fails for one that the active
+// configuration does not have. A worker that cannot be asked leaves the answer to
+// the run itself.
 func (a *app) known(ctx context.Context, schedule string) (kind string, err error) {
 	var active contract.ConfigView
 	if err := a.get(ctx, contract.PathConfig, nil, &active); err != nil {

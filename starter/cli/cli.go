@@ -129,7 +129,7 @@ records, 4 drift.`,
 	root.SetOut(env.Stdout)
 	root.SetErr(env.Stderr)
 	root.PersistentFlags().StringVarP(&a.output, "output", "o", "table", "table or json")
-	root.AddCommand(a.initCommand(), a.validateCommand(), a.applyCommand(), a.diffCommand(), a.doctorCommand(), a.runCommand(), a.scheduleCommand(), a.exportCommand(), a.tagsCommand(), a.schemaCommand(), a.assetCommand(), a.adoptCommand(), a.stagedCommand(), a.auditCommand(), a.rulesCommand(), a.mappingCommand(), a.versionCommand())
+	root.AddCommand(a.initCommand(), a.validateCommand(), a.applyCommand(), a.diffCommand(), a.doctorCommand(), a.runCommand(), a.scheduleCommand(), a.exportCommand(), a.tagsCommand(), a.schemaCommand(), a.assetCommand(), a.certificatesCommand(), a.adoptCommand(), a.stagedCommand(), a.auditCommand(), a.rulesCommand(), a.mappingCommand(), a.versionCommand())
 	return root
 }
 

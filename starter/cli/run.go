@@ -33,7 +33,9 @@ func (a *app) runStart() *cobra.Command {
 schedule completes as skipped.
 
 The same with the temporal CLI:
-  temporal workflow start --type SyncInventory --task-queue qbridge --workflow-id sync/SCHEDULE --input '{"schedule":"SCHEDULE"}'`,
+  temporal workflow start --type SyncInventory --task-queue qbridge --workflow-id sync/SCHEDULE --input '{"schedule":"SCHEDULE"}'
+For a schedule of kind certificates the type is SyncCertificates and the id
+certificates/SCHEDULE.`,
 		Args: one("qbridge run start servers"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()

@@ -29,7 +29,7 @@ var choices = map[string][]string{
 	"Qualys.platform": config.Platforms, "Qualys.api": {config.APICSAM, config.APIAM},
 	"QualysAuth.type":     {config.QualysPassword, config.QualysOAuth, config.QualysOIDC},
 	"ServiceNowAuth.type": {config.AuthBasic, config.AuthClientCredentials, config.AuthPassword, config.AuthJWTBearer, config.AuthAPIKey, config.AuthMutualTLS},
-	"Schedule.kind":       {config.KindInventory, config.KindSoftwareCatalogue, config.KindExport, config.KindMetadata, config.KindTags, config.KindThirdParty}, "Schedule.direction": {config.DirectionToServiceNow, config.DirectionToQualys},
+	"Schedule.kind":       {config.KindInventory, config.KindSoftwareCatalogue, config.KindCertificates, config.KindExport, config.KindMetadata, config.KindTags, config.KindThirdParty}, "Certificates.version": config.CertificateVersions, "Schedule.direction": {config.DirectionToServiceNow, config.DirectionToQualys},
 	"Schedule.overlap": {config.OverlapSkip, config.OverlapQueue}, "Schedule.mode": {config.ModeIncremental, config.ModeFull},
 	"Schedule.approval":  {config.ApprovalAuto, config.ApprovalManual},
 	"Schedule.operation": {config.OperationCreateAndUpdate, config.OperationCreate, config.OperationUpdate},

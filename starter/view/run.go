@@ -88,7 +88,11 @@ func (p Printer) Result(r contract.RunResult, reasons []contract.ReasonCount) {
 		p.Line("%s", r.Outcome)
 		return
 	}
-	p.Line("%s in %s: %d assets, %d pages, %d Qualys and %d ServiceNow calls", r.Status, seconds(r.DurationSeconds), r.Fetched, r.Pages,
+	noun := "assets"
+	if r.Certificates != nil {
+		noun = "certificates"
+	}
+	p.Line("%s in %s: %d %s, %d pages, %d Qualys and %d ServiceNow calls", r.Status, seconds(r.DurationSeconds), r.Fetched, noun, r.Pages,
 		r.VendorCalls["qualys"], r.VendorCalls["servicenow"])
 	if r.Warning != "" {
 		p.Line("incomplete: %s", r.Warning)
@@ -97,6 +101,10 @@ func (p Printer) Result(r contract.RunResult, reasons []contract.ReasonCount) {
 	p.counters(r.Counters)
 	p.classes(r.Classes)
 	p.reasons(reasons)
+	if e := r.Certificates; e != nil {
+		p.Line("")
+		p.Line("of %d certificates %d have expired; %d expire within 30 days, %d within 60, %d within 90: qbridge certificates list --expiring 30d", e.Total, e.Expired, e.In30, e.In60, e.In90)
+	}
 }
 
 // Next prints the commands that answer the next question about a finished run.

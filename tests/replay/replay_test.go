@@ -30,7 +30,7 @@ func TestRecordedHistoriesReplay(t *testing.T) {
 				"the workflow no longer replays a history of an earlier release: guard the change with workflow.GetVersion")
 		})
 	}
-	for _, w := range []string{contract.SyncInventory, contract.ApplyConfig, contract.Approval, contract.Preflight, contract.Forecast, contract.PinRun, contract.Adopt, contract.ExportAssets, contract.ExportMetadata, contract.ApplyTags} {
+	for _, w := range []string{contract.SyncInventory, contract.ApplyConfig, contract.Approval, contract.Preflight, contract.Forecast, contract.PinRun, contract.Adopt, contract.SyncCertificates, contract.ExportAssets, contract.ExportMetadata, contract.ApplyTags} {
 		require.True(t, seen[w], "workflow %s has no fixture", w)
 	}
 }

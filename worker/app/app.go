@@ -68,6 +68,7 @@ type actors struct {
 	tagging   *activities.Tagging
 	third     *activities.ThirdParty
 	inventory *activities.Inventory
+	certified *activities.Certificates
 	write     *activities.Write
 	ledger    *activities.Ledger
 	config    *activities.Config
@@ -111,6 +112,7 @@ func newApp(ctx context.Context, cfg config.Config, log zerolog.Logger) (_ *app,
 		tagging:   &activities.Tagging{Store: a.store, Settings: settings, Vendors: vendors, Bodies: bodies, Now: time.Now},
 		export:    &activities.Export{Store: a.store, Settings: settings, Vendors: vendors, Bodies: bodies, Now: time.Now},
 		inventory: &activities.Inventory{Store: a.store, Settings: settings, Vendors: vendors, Bodies: bodies, Now: time.Now},
+		certified: &activities.Certificates{Store: a.store, Settings: settings, Vendors: vendors, Bodies: bodies, Now: time.Now},
 		write:     &activities.Write{Store: a.store, Settings: settings, Vendors: vendors, Bodies: bodies, Now: time.Now},
 		ledger:    &activities.Ledger{Store: a.store, Settings: settings, Temporal: server, Now: time.Now},
 		config:    &activities.Config{Store: a.store, Settings: settings, Vendors: vendors},

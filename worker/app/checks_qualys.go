@@ -98,6 +98,9 @@ func (v *vendors) CheckQualys(ctx context.Context, q domainconfig.Qualys, n acti
 			list.writing(ctx, src.Probe, ask(ctx, src.Probe.WriteMetadata), true)
 		}
 	}
+	if n.Certificates {
+		list.certificates(ctx, src, n.Required)
+	}
 	if q.API == domainconfig.APIAM {
 		for _, l := range qualys.AMLosses() {
 			list.ok("not given by api: am", l.What+": "+l.Effect)
@@ -234,7 +237,9 @@ func (c *checklist) gateway(ctx context.Context, p *qualys.Probe, api string, n 
 	if api == domainconfig.APIAM {
 		return // the connection has no gateway
 	}
-	c.permission(hasCertView, ask(ctx, p.Certificates), "certificates", "switch Certificate View on for the subscription and the user")
+	if !n.Certificates {
+		c.permission(hasCertView, ask(ctx, p.Certificates), blocksCertificates, giveCertView)
+	}
 	sync, write := ask(ctx, p.CMDBSync), ask(ctx, p.WriteMetadata)
 	switchedOff := c.writing(ctx, p, write, n.Metadata)
 	if switchedOff && sync.Verdict == qualys.Denied && !n.Publish {

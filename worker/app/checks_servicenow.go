@@ -56,6 +56,9 @@ func (v *vendors) CheckServiceNow(ctx context.Context, s domainconfig.ServiceNow
 		list.identification(ctx, t.Client, s.DiscoverySource, n.Classes)
 	}
 	list.tables(ctx, t.Client, n.Tables)
+	if n.Certificates && known {
+		list.certificateClass(ctx, t.Client, n.Required)
+	}
 	list.names(ctx, t.Client)
 	if n.Survey {
 		list.limits(meta.Limits)

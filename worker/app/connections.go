@@ -132,13 +132,12 @@ func (c *connections) start(queue string) error {
 		WorkerStopTimeout:                  stopTimeout,
 		BackgroundActivityContext:          c.background,
 	}
-	var acts any = c.acts.inventory
+	acts := []any{c.acts.inventory, c.acts.certified}
 	if system == "servicenow" {
-		acts, opts.MaxConcurrentActivityExecutionSize = c.acts.write, serviceNowActivities
+		acts, opts.MaxConcurrentActivityExecutionSize = []any{c.acts.write}, serviceNowActivities
 	}
 	w := worker.New(c.temporal, queue, opts)
-	w.RegisterActivity(acts)
-	for _, s := range []any{c.acts.metadata, c.acts.cis, c.acts.export, c.acts.tagging, c.acts.third} {
+	for _, s := range append(acts, c.acts.metadata, c.acts.cis, c.acts.export, c.acts.tagging, c.acts.third) {
 		w.RegisterActivity(s)
 	}
 	if err := w.Start(); err != nil {

@@ -127,6 +127,15 @@ func (v *vendors) source(q domainconfig.Qualys) (*activities.Source, error) {
 	}
 	src := &activities.Source{Name: q.Name, Client: client, Adding: v.adding[q.Name]}
 	gateway, _ := client.(*qualys.Client)
+	if gateway == nil && c.GatewayURL != "" { // api: am, and certificates all the same
+		c.PageSize = 0
+		if gateway, err = qualys.New(c); err != nil {
+			return nil, &activities.UserError{Message: err.Error()}
+		}
+	}
+	if gateway != nil {
+		src.Certificates = gateway
+	}
 	portal, _ := client.(*qualys.AMClient)
 	if c.Username != "" && c.APIURL != "" { // tags are read with a password only
 		c.PageSize = 0

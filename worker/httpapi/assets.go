@@ -125,7 +125,7 @@ func businessOf(body *activities.Body) (*export.AssetChange, error) {
 // recordsOf returns what schedules of both directions keep of an asset.
 func (s *Server) recordsOf(ctx context.Context, key string) ([]store.Record, error) {
 	var out []store.Record
-	for _, kind := range []record.Kind{record.KindAsset, record.KindMetadata} {
+	for _, kind := range []record.Kind{record.KindAsset, record.KindMetadata, record.KindCertificate} {
 		records, err := s.opts.Store.Records(ctx, kind, key)
 		if err != nil {
 			return nil, err
@@ -214,11 +214,15 @@ func (s *Server) explain(r *http.Request, f found) (contract.ExplainView, error)
 		view.Trace = classify.Trace{Decision: classify.Decision{Skip: "the asset cannot be understood"}, Losers: []classify.Loser{}}
 		return view, nil
 	}
-	setup, err := s.opts.Settings.Of(r.Context(), f.body.Revision, rec.Schedule)
-	if err != nil {
-		return view, err
+	if rec.Kind == record.KindCertificate { // no rule chooses its class
+		view.Trace = classify.Trace{Decision: f.body.Decision, Losers: []classify.Loser{}}
+	} else {
+		setup, err := s.opts.Settings.Of(r.Context(), f.body.Revision, rec.Schedule)
+		if err != nil {
+			return view, err
+		}
+		view.Trace = setup.Rules.Explain(&f.body.Inputs, classify.Options{IPOnly: setup.Schedule.Fallback.IPOnly})
 	}
-	view.Trace = setup.Rules.Explain(&f.body.Inputs, classify.Options{IPOnly: setup.Schedule.Fallback.IPOnly})
 	if rec.Answer != "" {
 		var a payload.ItemAnswer
 		if err := json.Unmarshal([]byte(rec.Answer), &a); err != nil {

@@ -105,6 +105,7 @@ func (s *Server) Handler() http.Handler {
 	api.HandleFunc("GET "+contract.PathAudit+"/verify", s.verifyAudit)
 	api.HandleFunc("GET "+contract.PathAudit+"/log", s.showLog)
 	api.HandleFunc("GET "+contract.PathVersion, s.showVersion)
+	api.HandleFunc("GET "+contract.PathCertificates, s.listCertificates)
 
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, map[string]string{"status": "ok"}) })

@@ -32,6 +32,8 @@ const (
 	PathStaged  = "/api/v1/staged" // GET ?schedule=&state=&filter=&id=&after=&limit=&plans= → StagedList; /decisions?schedule=&id= → DecisionView
 	PathAudit   = "/api/v1/audit"  // GET /verify → AuditView; /log?schedule=&after= → LogView
 	PathVersion = "/api/v1/version"
+
+	PathCertificates = "/api/v1/certificates" // GET ?schedule=&until=&after=&limit= → CertificateList
 )
 
 // RunView is one run.

@@ -24,6 +24,8 @@ const (
 	Forecast       = "Forecast"
 	PinRun         = "PinRun"
 	Adopt          = "Adopt"
+	// SyncCertificates takes and returns what SyncInventory does.
+	SyncCertificates = "SyncCertificates"
 )
 
 // Update and query names.
@@ -152,7 +154,9 @@ type RunResult struct {
 	HistoryEvents   int64            `json:"historyEvents"`
 	VendorCalls     map[string]int64 `json:"vendorCalls"`
 	Warning         string           `json:"warning,omitempty"` // why the outcome is incomplete
-	Forecast        *budget.Forecast `json:"forecast,omitempty"`
+	// Certificates counts what expires, in the result of SyncCertificates.
+	Certificates *Expiring        `json:"certificates,omitempty"`
+	Forecast     *budget.Forecast `json:"forecast,omitempty"`
 }
 
 // MetadataProgress is how far a run that writes business metadata is. What it read

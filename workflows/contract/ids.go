@@ -52,6 +52,8 @@ const (
 	metadataPrefix = "metadata/"
 	exportPrefix   = "export/"
 	tagsPrefix     = "tags/"
+
+	certificatesPrefix = "certificates/"
 )
 
 // MetadataWorkflowID returns the workflow id of a run that writes business metadata
@@ -77,6 +79,8 @@ func RunOf(kind, schedule string) (workflow, id string) {
 		return ExportAssets, ExportWorkflowID(schedule)
 	case "tags":
 		return ApplyTags, TagsWorkflowID(schedule)
+	case "certificates":
+		return SyncCertificates, CertificatesWorkflowID(schedule)
 	}
 	return SyncInventory, SyncWorkflowID(schedule)
 }
@@ -92,18 +96,23 @@ func SummaryOf(kind, schedule string) string {
 		return "ServiceNow → Qualys, tags, schedule " + schedule
 	case "third-party":
 		return "ServiceNow → Qualys, third-party assets, schedule " + schedule
+	case "certificates":
+		return "Qualys → ServiceNow, certificates, schedule " + schedule
 	}
 	return "Qualys → ServiceNow, schedule " + schedule
 }
 
 // RunIDs are the ids that a schedule's runs may have, whatever its kind is.
 func RunIDs(schedule string) []string {
-	return []string{SyncWorkflowID(schedule), MetadataWorkflowID(schedule), ExportWorkflowID(schedule), TagsWorkflowID(schedule)}
+	return []string{SyncWorkflowID(schedule), MetadataWorkflowID(schedule), ExportWorkflowID(schedule), TagsWorkflowID(schedule), CertificatesWorkflowID(schedule)}
 }
 
 // SyncWorkflowID returns the workflow id of an inventory sync. A Temporal
 // schedule appends "-<time>" to it.
 func SyncWorkflowID(schedule string) string { return syncPrefix + schedule }
+
+// CertificatesWorkflowID is SyncWorkflowID for a sync of certificates.
+func CertificatesWorkflowID(schedule string) string { return certificatesPrefix + schedule }
 
 // trialSuffix marks what a trial of a schedule stages. No schedule has such a name.
 const trialSuffix = "/sample"
@@ -120,7 +129,7 @@ func TriedSchedule(name string) string { return strings.TrimSuffix(name, trialSu
 // without the suffix that a Temporal schedule adds.
 func ScheduleOfSyncID(id string) (string, bool) {
 	rest, ok := "", false
-	for _, prefix := range []string{syncPrefix, metadataPrefix, exportPrefix, tagsPrefix} {
+	for _, prefix := range []string{syncPrefix, metadataPrefix, exportPrefix, tagsPrefix, certificatesPrefix} {
 		if rest, ok = strings.CutPrefix(id, prefix); ok {
 			break
 		}
@@ -154,6 +163,15 @@ func InventoryLease(schedule string) string { return "inventory/" + schedule }
 // AssetKey is the source native key of an asset's main CI and the key of its
 // record.
 func AssetKey(connection, assetID string) string { return connection + "/" + assetID }
+
+// certificateKind is what the key of a certificate has behind its connection.
+const certificateKind = "cert/"
+
+// CertificateKey is the source native key of a certificate and the key of its
+// record.
+func CertificateKey(connection, fingerprint string) string {
+	return connection + "/" + certificateKind + fingerprint
+}
 
 // MovedKey is AssetKey for an asset id that came to describe another machine:
 // the CI of the machine before keeps the old key.

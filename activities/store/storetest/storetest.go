@@ -23,6 +23,7 @@ func Run(t *testing.T, open Open) {
 	maps.Copy(all, fences())
 	maps.Copy(all, machines())
 	maps.Copy(all, approvals())
+	maps.Copy(all, certificates())
 	for name, test := range all {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
