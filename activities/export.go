@@ -100,13 +100,28 @@ func (w *exporter) stage(ctx context.Context) (contract.StageExportResult, error
 		res.Counters = fetchedCounters(c)
 		return res, err
 	}
-	if w.plan.Approval {
-		c, err := w.hold(ctx, page.ID)
-		res.Counters = fetchedCounters(c)
-		return res, err
+	c, held, err := w.hold(ctx, page.ID)
+	if !held {
+		res.Pages = []int64{page.ID}
 	}
-	res.Pages = []int64{page.ID}
-	return res, nil
+	res.Counters, res.Asks = fetchedCounters(c), held && !w.plan.Approval
+	return res, err
+}
+
+// crossed reports whether an earlier run of a schedule without approval added as
+// much as its ceiling allows and left the rest over: a person decides about more.
+func (w *exporter) crossed(ctx context.Context) (bool, error) {
+	list, err := w.Store.Records(ctx, record.KindAddresses, contract.AddressesKey(w.src.Name))
+	if err != nil || w.plan.Approval {
+		return false, err
+	}
+	for _, row := range list {
+		if row.Schedule == w.plan.Schedule && row.Target == w.plan.Target {
+			body, err := w.Bodies.AddressPlan(row.Body)
+			return err == nil && body.Plan.Stopped != "", err
+		}
+	}
+	return false, nil
 }
 
 // stagePlan computes the plan and stages it.
@@ -129,7 +144,12 @@ func (w *exporter) stagePlan(ctx context.Context) (store.Page, error) {
 	telling := lo.Filter(verdicts, func(v export.Verdict, _ int) bool {
 		return v.Reason != export.ReasonKnown && v.Reason != export.ReasonEcho
 	})
-	body, err := w.encode(contract.AddressPlan{Plan: p, Verdicts: telling[:min(len(telling), maxVerdicts)]})
+	asks, err := w.crossed(ctx)
+	if err != nil {
+		return store.Page{}, err
+	}
+	asks = asks && p.Stopped != ""
+	body, err := w.encode(contract.AddressPlan{Plan: p, Asks: asks, Verdicts: telling[:min(len(telling), maxVerdicts)]})
 	if err != nil {
 		return store.Page{}, err
 	}
@@ -142,7 +162,7 @@ func (w *exporter) stagePlan(ctx context.Context) (store.Page, error) {
 		s.Outcome, s.Reason = record.Unchanged, "nothing is missing"
 	}
 	return w.Store.StagePage(ctx, store.StagePage{
-		Run: w.plan.Run, Epoch: w.plan.Epoch, Enumeration: w.plan.Enumeration, CursorOut: 1, Last: true, Verify: true, Hold: w.plan.Approval, Records: []store.Staging{s},
+		Run: w.plan.Run, Epoch: w.plan.Epoch, Enumeration: w.plan.Enumeration, CursorOut: 1, Last: true, Verify: true, Hold: w.plan.Approval || asks, Records: []store.Staging{s},
 	})
 }
 
@@ -230,24 +250,30 @@ func (w *exporter) scopes(ctx context.Context, list func(context.Context, string
 	return qualys.Scopes(ranges)
 }
 
-// hold makes the plan of a page wait for a person.
-func (w *exporter) hold(ctx context.Context, page int64) (record.Counters, error) {
+// hold makes the plan of a page wait for a person, where one decides.
+func (w *exporter) hold(ctx context.Context, page int64) (c record.Counters, held bool, err error) {
 	as, rows, err := w.take(ctx, page)
 	if err != nil {
-		return record.Counters{}, err
+		return c, false, err
 	}
+	held = w.plan.Approval
 	planned := make([]store.Planned, 0, len(rows))
 	for _, row := range rows {
 		body, err := w.Bodies.AddressPlan(row.Body)
 		if err != nil {
-			return record.Counters{}, err
+			return c, false, err
 		}
+		held = held || body.Asks
 		planned = append(planned, store.Planned{Key: row.Key, Plan: shown(body.Plan), Digest: row.PayloadDigest})
 	}
-	if err := w.Store.HoldStaged(ctx, as, planned, false); err != nil {
-		return record.Counters{}, err
+	if !held {
+		return c, false, nil
 	}
-	return w.Store.FinishPage(ctx, w.plan.Run, w.plan.Epoch, page)
+	if err := w.Store.HoldStaged(ctx, as, planned, false); err != nil {
+		return c, false, err
+	}
+	c, err = w.Store.FinishPage(ctx, w.plan.Run, w.plan.Epoch, page)
+	return c, true, err
 }
 
 func (w *exporter) take(ctx context.Context, page int64) (store.Writer, []store.Record, error) {

@@ -70,6 +70,7 @@ func (r *syncRun) toQualys(ctx workflow.Context) error {
 		return fmt.Errorf("plan: %w", err)
 	}
 	r.Counters.Add(staged.Counters)
+	r.Plan.Approval = r.Plan.Approval || staged.Asks
 	r.enter(ctx, stageWriting)
 	for _, page := range staged.Pages {
 		if err := r.writeOut(ctx, page); err != nil {

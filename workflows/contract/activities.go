@@ -96,6 +96,9 @@ type StageExportResult struct {
 	Pages    []int64         `json:"pages"`
 	Counters record.Counters `json:"counters"`
 	Calls    int64           `json:"calls"`
+	// Asks says that records wait for a person although the schedule writes without
+	// one: its ceiling was reached.
+	Asks bool `json:"asks,omitempty"`
 }
 
 // ClaimFailedInput claims failed records of earlier runs (activity LedgerClaimFailed).

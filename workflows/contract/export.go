@@ -16,6 +16,9 @@ const PathExports = "/api/v1/exports"
 type AddressPlan struct {
 	Plan     *export.IPPlan   `json:"plan"`
 	Verdicts []export.Verdict `json:"verdicts,omitempty"`
+	// Asks says that it waits for a person although the schedule adds without one: an
+	// earlier plan reached the ceiling.
+	Asks bool `json:"asks,omitempty"`
 }
 
 // ExportView is what a schedule planned last, and what `export plan -o json` prints.
