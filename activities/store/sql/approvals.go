@@ -301,17 +301,17 @@ func (s *Store) OpenApproval(ctx context.Context, in store.OpenRun) (store.Opene
 // ClaimApproved implements store.Approvals. What this run has given an outcome and
 // was approved again waits for the next: an outcome is given once.
 func (s *Store) ClaimApproved(ctx context.Context, run string, epoch int64, limit int) (store.Page, error) {
-	order := "key"
-	var kind string
-	if err := s.query(ctx, "kind of approved records", func(r *sql.Rows) error { return r.Scan(&kind) },
-		"SELECT kind FROM heads WHERE schedule = (SELECT schedule FROM runs WHERE id = ?) AND state = 'approved' LIMIT 1", run); err != nil {
-		return store.Page{}, err
-	}
-	if record.Kind(kind) == record.KindCertificate { // as they were staged: whoever issued one comes before it
-		order = "version"
-	}
-	return s.claim(ctx, "claim approved records", run, epoch,
-		"SELECT key FROM heads h WHERE schedule = ? AND target = ? AND state = 'approved' AND NOT EXISTS (SELECT 1 FROM outcomes o WHERE o.run = ? AND o.key = h.key) ORDER BY "+order+" LIMIT ?", limit)
+	return s.claim(ctx, "claim approved records", run, epoch, limit, func(t *tx, schedule string) (string, error) {
+		order, kind := "key", ""
+		err := t.row(ctx, "SELECT kind FROM heads WHERE schedule = ? AND state = 'approved' LIMIT 1", schedule).Scan(&kind)
+		if record.Kind(kind) == record.KindCertificate { // as they were staged: whoever issued one comes before it
+			order = "version"
+		}
+		if errors.Is(err, sql.ErrNoRows) {
+			err = nil
+		}
+		return "SELECT key FROM heads h WHERE schedule = ? AND target = ? AND state = 'approved' AND NOT EXISTS (SELECT 1 FROM outcomes o WHERE o.run = ? AND o.key = h.key) ORDER BY " + order + " LIMIT ?", err
+	})
 }
 
 // Waiting implements store.Approvals.

@@ -300,12 +300,13 @@ func (s *stager) touch(ctx context.Context) error {
 
 // ClaimFailed implements store.Ledger.
 func (s *Store) ClaimFailed(ctx context.Context, run string, epoch int64, limit int) (store.Page, error) {
-	return s.claim(ctx, "claim failed records", run, epoch,
-		"SELECT key FROM heads WHERE schedule = ? AND target = ? AND state = 'failed' AND payload_digest <> '' AND run <> ? ORDER BY key LIMIT ?", limit)
+	return s.claim(ctx, "claim failed records", run, epoch, limit, func(*tx, string) (string, error) {
+		return "SELECT key FROM heads WHERE schedule = ? AND target = ? AND state = 'failed' AND payload_digest <> '' AND run <> ? ORDER BY key LIMIT ?", nil
+	})
 }
 
 // claim moves the records that a query selects into a page of the run.
-func (s *Store) claim(ctx context.Context, what, run string, epoch int64, query string, limit int) (store.Page, error) {
+func (s *Store) claim(ctx context.Context, what, run string, epoch int64, limit int, queryOf func(t *tx, schedule string) (string, error)) (store.Page, error) {
 	var out store.Page
 	err := s.inTx(ctx, what, func(t *tx) error {
 		schedule, target, err := t.fence(ctx, run, epoch)
@@ -319,6 +320,10 @@ func (s *Store) claim(ctx context.Context, what, run string, epoch int64, query 
 			return err
 		}
 		if !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		query, err := queryOf(t, schedule)
+		if err != nil {
 			return err
 		}
 		var keys []string
