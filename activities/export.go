@@ -44,7 +44,7 @@ func (a *Export) QualysStageExport(ctx context.Context, in contract.StageExportI
 	ctx, stop := beat(ctx, heartbeatEvery, func() any { return nil })
 	defer stop()
 	w := &exporter{Export: a, plan: &in.Plan}
-	res, err := w.stage(ctx)
+	res, err := w.stage(ctx, in.Spent)
 	res.Calls = w.calls
 	return res, temporalError(stopped(ctx, err))
 }
@@ -80,10 +80,13 @@ func (w *exporter) open(ctx context.Context) (err error) {
 	return nil
 }
 
-func (w *exporter) stage(ctx context.Context) (contract.StageExportResult, error) {
+func (w *exporter) stage(ctx context.Context, spent int64) (contract.StageExportResult, error) {
 	var res contract.StageExportResult
 	if err := w.open(ctx); err != nil {
 		return res, err
+	}
+	if res.Stopped = w.setup.Budget.Stop(w.Now(), spent); res.Stopped != "" {
+		return res, nil
 	}
 	page, err := w.Store.FindPage(ctx, w.plan.Run, w.plan.Epoch, w.plan.Enumeration, 0)
 	if isNotFound(err) {

@@ -85,7 +85,7 @@ func (a *Tagging) QualysStageTags(ctx context.Context, in contract.StageExportIn
 	ctx, stop := beat(ctx, heartbeatEvery, func() any { return nil })
 	defer stop()
 	w := &tagger{Tagging: a, plan: &in.Plan}
-	res, err := w.stage(ctx)
+	res, err := w.stage(ctx, in.Spent)
 	res.Calls = w.calls
 	return res, temporalError(stopped(ctx, err))
 }
@@ -113,10 +113,13 @@ func (w *tagger) open(ctx context.Context) (err error) {
 	return nil
 }
 
-func (w *tagger) stage(ctx context.Context) (contract.StageExportResult, error) {
+func (w *tagger) stage(ctx context.Context, spent int64) (contract.StageExportResult, error) {
 	var res contract.StageExportResult
 	if err := w.open(ctx); err != nil {
 		return res, err
+	}
+	if res.Stopped = w.setup.Budget.Stop(w.Now(), spent); res.Stopped != "" {
+		return res, nil
 	}
 	list, err := w.records(ctx)
 	if err != nil {

@@ -190,7 +190,7 @@ func (a *ThirdParty) QualysStageMachines(ctx context.Context, in contract.StageE
 	ctx, stop := beat(ctx, heartbeatEvery, func() any { return nil })
 	defer stop()
 	w := &publisher{ThirdParty: a, plan: &in.Plan}
-	res, err := w.stage(ctx)
+	res, err := w.stage(ctx, in.Spent)
 	return res, temporalError(stopped(ctx, err))
 }
 
@@ -213,10 +213,13 @@ func (w *publisher) open(ctx context.Context) (err error) {
 	return err
 }
 
-func (w *publisher) stage(ctx context.Context) (contract.StageExportResult, error) {
+func (w *publisher) stage(ctx context.Context, spent int64) (contract.StageExportResult, error) {
 	var res contract.StageExportResult
 	if err := w.open(ctx); err != nil {
 		return res, err
+	}
+	if res.Stopped = w.setup.Budget.Stop(w.Now(), spent); res.Stopped != "" {
+		return res, nil
 	}
 	for part := int64(0); ; part++ {
 		data, err := w.Store.Draft(ctx, w.plan.Run, draftMachines, part)

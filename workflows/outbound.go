@@ -63,11 +63,15 @@ func (r *syncRun) toQualys(ctx workflow.Context) error {
 	r.enter(ctx, stagePlanning)
 	var staged contract.StageExportResult
 	err = r.patient(ctx, contract.QualysQueue(r.Plan.Qualys()), &staged, func() workflow.Future {
-		return workflow.ExecuteActivity(update(ctx, r.Plan.Qualys(), fmt.Sprintf("plan for %d CIs", cis.CIs)), do.stage, contract.StageExportInput{Plan: r.Plan})
+		return workflow.ExecuteActivity(update(ctx, r.Plan.Qualys(), fmt.Sprintf("plan for %d CIs", cis.CIs)), do.stage, contract.StageExportInput{Plan: r.Plan, Spent: r.QualysCalls})
 	})
 	r.QualysCalls += staged.Calls
 	if err != nil {
 		return fmt.Errorf("plan: %w", err)
+	}
+	if staged.Stopped != "" {
+		r.Stopped = staged.Stopped + ": nothing was planned; the next run reads again"
+		return nil
 	}
 	r.Counters.Add(staged.Counters)
 	r.Plan.Approval = r.Plan.Approval || staged.Asks

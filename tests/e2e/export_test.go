@@ -288,6 +288,18 @@ func TestWithoutTheManagerRoleNothingIsPlanned(t *testing.T) {
 	require.Equal(t, before, e.addresses())
 }
 
+func TestInABlackoutNothingIsPlanned(t *testing.T) {
+	t.Parallel()
+	e := newExport(t, "    blackout: [daily 00:00-24:00]\n"+registration)
+	code, res := e.start()
+	require.Equal(t, cli.ExitPartial, code)
+	require.Contains(t, res.Warning, "nothing was planned")
+	require.Zero(t, res.Fetched)
+	code, _, errs := e.cli("export", "plan", "to-qualys")
+	require.Equal(t, cli.ExitFailed, code)
+	require.Contains(t, errs, "planned nothing yet")
+}
+
 func TestAScheduleIsRunByItsOwnWorkflow(t *testing.T) {
 	t.Parallel()
 	e := newExport(t, registration)

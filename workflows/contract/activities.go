@@ -86,7 +86,8 @@ type ReadCIsResult struct {
 
 // StageExportInput plans what Qualys lacks (activity QualysStageExport).
 type StageExportInput struct {
-	Plan RunPlan `json:"plan"`
+	Plan  RunPlan `json:"plan"`
+	Spent int64   `json:"spent,omitempty"` // calls to Qualys so far
 }
 
 // StageExportResult says what was staged.
@@ -99,6 +100,8 @@ type StageExportResult struct {
 	// Asks says that records wait for a person although the schedule writes without
 	// one: its ceiling was reached.
 	Asks bool `json:"asks,omitempty"`
+	// Stopped, when set, says why nothing was planned: the run ends here.
+	Stopped string `json:"stopped,omitempty"`
 }
 
 // ClaimFailedInput claims failed records of earlier runs (activity LedgerClaimFailed).
