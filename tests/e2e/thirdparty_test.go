@@ -95,6 +95,24 @@ func TestMachinesOfTheCMDBBecomeAssetsAndDoNotComeBack(t *testing.T) {
 	p.replayAll()
 }
 
+func TestAMachineThatQualysKnowsIsMerged(t *testing.T) {
+	t.Parallel()
+	p := newPublishing(t, "")
+	serial := p.rowsOf("cmdb_ci_server", "sys_id="+p.cis[0], "serial_number")[0]
+	p.insert("cmdb_ci_linux_server", thing{"name": "crane-merge", "serial_number": serial, "os": "Linux"})
+	code, res, errs := p.start()
+	require.Zero(t, code, errs)
+	p.eventually("all but the one that is known are new assets", func() error {
+		if n := len(p.search()); n != p.before+int(res.Created)-1 {
+			return fmt.Errorf("%d assets, %d before, %d published", n, p.before, res.Created)
+		}
+		return nil
+	})
+	code, back := p.sync("--full")
+	require.Zero(t, code)
+	require.EqualValues(t, res.Created-1, back.Filtered, "what sensors of Qualys know is no echo: %+v", back.Counters)
+}
+
 func TestMachinesWaitForApproval(t *testing.T) {
 	t.Parallel()
 	p := newPublishing(t, "    approval: manual\n")
