@@ -26,7 +26,7 @@ func (a *Inventory) QualysPreflight(ctx context.Context, in contract.PreflightRu
 		return contract.PreflightResult{}, temporalError(err)
 	}
 	q, _ := lo.Find(cfg.Qualys, func(q config.Qualys) bool { return q.Name == in.Plan.Qualys() })
-	needs := SourceNeedsOf(cfg, q.Name)
+	needs := SourceNeedsOf(cfg, q.Name).OfRun(in.Plan.Kind)
 	needs.Required = ofCertificates(cfg, in.Plan.Schedule)
 	return verdict(ctx, func(ctx context.Context) []contract.Check {
 		return a.Vendors.CheckQualys(ctx, q, needs)

@@ -57,6 +57,17 @@ func SourceNeedsOf(cfg *config.Config, source string) SourceNeeds {
 	return n
 }
 
+// OfRun leaves what runs of a kind of schedules need: no run ends for want of a right
+// that only others use.
+func (n SourceNeeds) OfRun(kind string) SourceNeeds {
+	n.Tags = n.Tags && kind == ""
+	n.Metadata = n.Metadata && kind == config.KindMetadata
+	n.Add = n.Add && kind == config.KindExport
+	n.Tagging = n.Tagging && kind == config.KindTags
+	n.Publish = n.Publish && kind == config.KindThirdParty
+	return n
+}
+
 // Needs are what a configuration needs of an instance.
 type Needs struct {
 	Survey  bool     // look at what the configuration does not use, too

@@ -286,6 +286,8 @@ func TestWithoutTheManagerRoleNothingIsPlanned(t *testing.T) {
 	require.Equal(t, cli.ExitFailed, code, "%s%s", out, errs)
 	require.Contains(t, out+errs, "Manager")
 	require.Equal(t, before, e.addresses())
+	code, _ = e.sync()
+	require.Zero(t, code, "runs of other schedules go on")
 }
 
 func TestInABlackoutNothingIsPlanned(t *testing.T) {
