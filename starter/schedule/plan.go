@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
@@ -113,7 +112,7 @@ func each(ctx context.Context, sc client.ScheduleClient, cfg *config.Config, pru
 		if err != nil {
 			return err
 		}
-		name, ours := strings.CutPrefix(e.ID, prefix)
+		name, ours := Name(e.ID)
 		if !ours || name == "" || wanted[e.ID] || e.Paused && !prune {
 			continue
 		}
@@ -131,7 +130,8 @@ func each(ctx context.Context, sc client.ScheduleClient, cfg *config.Config, pru
 
 // compare decides what becomes of one wanted schedule.
 func compare(ctx context.Context, sc client.ScheduleClient, o client.ScheduleOptions) (Change, error) {
-	c := Change{Name: strings.TrimPrefix(o.ID, prefix), Verb: Unchanged}
+	name, _ := Name(o.ID)
+	c := Change{Name: name, Verb: Unchanged}
 	live, err := sc.GetHandle(ctx, o.ID).Describe(ctx)
 	var missing *serviceerror.NotFound
 	if errors.As(err, &missing) {

@@ -19,7 +19,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"strings"
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
@@ -28,9 +27,6 @@ import (
 	"github.com/qbridge/qbridge/domain/config"
 	"github.com/qbridge/qbridge/workflows/contract"
 )
-
-// prefix marks the schedules that are ours.
-const prefix = "qbridge/"
 
 // memoDigest is the key, in the action's memo, of the digest of what was applied.
 const memoDigest = "qbridge_digest"
@@ -47,11 +43,11 @@ const (
 )
 
 // ID returns the Temporal schedule id of a schedule.
-func ID(name string) string { return prefix + name }
+func ID(name string) string { return contract.TemporalScheduleID(name) }
 
 // Name returns the name of a schedule by its Temporal id; ok is false for those
 // that are not ours.
-func Name(id string) (name string, ok bool) { return strings.CutPrefix(id, prefix) }
+func Name(id string) (name string, ok bool) { return contract.ScheduleOfTemporalID(id) }
 
 // Desired returns the Temporal schedule of a configuration's schedule; ok is
 // false for manual ones. The error is that of a calendar which Validate refuses.

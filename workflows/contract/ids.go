@@ -34,6 +34,18 @@ func ParseQueue(queue string) (system, connection string, ok bool) {
 // ConfigWorkflowID is the id of the ApplyConfig workflow; one apply runs at a time.
 const ConfigWorkflowID = "config"
 
+// temporalSchedulePrefix marks the schedules in Temporal that are ours.
+const temporalSchedulePrefix = "qbridge/"
+
+// TemporalScheduleID returns the id, in Temporal, of a schedule.
+func TemporalScheduleID(name string) string { return temporalSchedulePrefix + name }
+
+// ScheduleOfTemporalID is the reverse of TemporalScheduleID; ok is false for
+// schedules that are not ours.
+func ScheduleOfTemporalID(id string) (name string, ok bool) {
+	return strings.CutPrefix(id, temporalSchedulePrefix)
+}
+
 // PreflightWorkflowID returns the workflow id of a test of connections.
 func PreflightWorkflowID(name string) string { return "preflight/" + name }
 
