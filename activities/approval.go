@@ -9,6 +9,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/qbridge/qbridge/activities/store"
+	"github.com/qbridge/qbridge/domain/approval"
 	"github.com/qbridge/qbridge/domain/config"
 	"github.com/qbridge/qbridge/domain/record"
 	"github.com/qbridge/qbridge/workflows/contract"
@@ -43,8 +44,27 @@ func (a *Approvals) ApprovalDecide(ctx context.Context, in contract.DecideInput)
 			return contract.Receipt{}, refusedDecision(fmt.Errorf("%s wrote revision %s and may not approve what it does (fourEyes): let somebody else decide", rev.Author, rev.ID))
 		}
 	}
-	r, err := a.Store.Decide(ctx, store.Decide{Schedule: in.Schedule, Decision: in.Decision, Identity: in.Identity, UpdateID: in.UpdateID})
+	how, err := a.authenticated(ctx, in.Decision)
+	if err != nil {
+		return contract.Receipt{}, err
+	}
+	r, err := a.Store.Decide(ctx, store.Decide{Schedule: in.Schedule, Decision: in.Decision, Identity: in.Identity, UpdateID: in.UpdateID, Authenticated: how})
 	return contract.Receipt(r), temporalError(err)
+}
+
+// authenticated tells how whoever made a decision had signed in, as the console said
+// before; empty: nobody said anything, so the name is asserted.
+func (a *Approvals) authenticated(ctx context.Context, d approval.Decision) (string, error) {
+	v, err := a.Store.VoucherOf(ctx, d.ID)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return "", nil
+	case err != nil:
+		return "", temporalError(err)
+	case v.Name != d.By:
+		return "", refusedDecision(fmt.Errorf("the decision was made by %s, not by %s", v.Name, d.By))
+	}
+	return v.How, nil
 }
 
 func refusedDecision(err error) error {

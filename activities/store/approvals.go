@@ -35,6 +35,8 @@ type Decide struct {
 	approval.Decision
 	Identity string // of the Temporal client
 	UpdateID string
+	// Authenticated says how whoever decided had signed in; empty: By is asserted.
+	Authenticated string
 }
 
 // StagedRow is a record that waits, or was decided about.

@@ -59,6 +59,8 @@ type Store interface {
 	Drafts
 	References
 	Pollers
+	Accounts
+	Overview
 	Reader
 	// Ping reports whether the store answers.
 	Ping(ctx context.Context) error

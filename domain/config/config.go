@@ -203,7 +203,10 @@ type Schedule struct {
 	Overlap string   `yaml:"overlap,omitzero" json:"overlap,omitempty"` // skip (default) | queue
 	CatchUp Duration `yaml:"catchUp,omitzero" json:"catchUp,omitzero"`  // how late a missed run still starts, default 1h
 	Paused  bool     `yaml:"paused,omitzero" json:"paused,omitempty"`
-	Mode    string   `yaml:"mode,omitzero" json:"mode,omitempty"` // incremental (default) | full
+	// Freshness is how old what the schedule brings may get until somebody is told;
+	// default: twice the interval.
+	Freshness Duration `yaml:"freshness,omitzero" json:"freshness,omitzero"`
+	Mode      string   `yaml:"mode,omitzero" json:"mode,omitempty"` // incremental (default) | full
 	// Blackout lists spans of the week, in the schedule's time zone, in which no
 	// call is made: "mon-fri 08:00-18:00". A run stops there, and the next goes on.
 	Blackout []string `yaml:"blackout,omitzero" json:"blackout,omitempty"`

@@ -349,6 +349,7 @@ func (v *validator) timing(place string, s *Schedule) {
 		}
 	}
 	v.check(s.Jitter >= 0, place+".jitter", "is negative", "write for example 30s")
+	v.check(s.Freshness >= 0, place+".freshness", "is negative", "write for example 2h")
 	v.check(s.CatchUp >= 0, place+".catchUp", "is negative", "write for example 1h")
 	v.oneOf(place+".overlap", orDefault(s.Overlap, OverlapSkip), OverlapSkip, OverlapQueue)
 	for i, text := range s.Blackout {

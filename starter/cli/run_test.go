@@ -263,8 +263,8 @@ func TestVersion(t *testing.T) {
 	require.Zero(t, code, errs)
 	var v contract.VersionView
 	require.NoError(t, json.Unmarshal([]byte(out), &v))
-	require.Equal(t, cli.Version, v.Version)
+	require.Equal(t, contract.Version, v.Version)
 	code, out, _ = (&world{}).run(t, "version")
 	require.Zero(t, code)
-	require.True(t, strings.HasPrefix(out, "qbridge "+cli.Version), out)
+	require.True(t, strings.HasPrefix(out, "qbridge "+contract.Version), out)
 }

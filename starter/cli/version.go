@@ -10,14 +10,11 @@ import (
 	"github.com/qbridge/qbridge/workflows/contract"
 )
 
-// Version is the release that this tree becomes.
-const Version = "0.1.0"
-
 func (a *app) versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			v := contract.VersionView{Version: Version, Go: runtime.Version()}
+			v := contract.VersionView{Version: contract.Version, Go: runtime.Version()}
 			if info, ok := debug.ReadBuildInfo(); ok {
 				for _, s := range info.Settings {
 					if s.Key == "vcs.revision" {

@@ -13,6 +13,9 @@ import (
 	"github.com/qbridge/qbridge/domain/record"
 )
 
+// Version is the release that this tree becomes.
+const Version = "0.1.0"
+
 // Workflow types, registered under these names.
 const (
 	SyncInventory  = "SyncInventory"

@@ -202,19 +202,21 @@ func (s *Store) decide(ctx context.Context, in store.Decide, where string, args 
 
 // entry is a line of the decision log.
 type entry struct {
-	Decision string   `json:"decision"`
-	At       string   `json:"at"`
-	Verdict  string   `json:"verdict"`
-	By       string   `json:"by"`
-	Identity string   `json:"identity,omitempty"` // of the Temporal client
-	UpdateID string   `json:"updateId,omitempty"`
-	Reason   string   `json:"reason,omitempty"`
-	IDs      []string `json:"ids,omitempty"`
-	All      bool     `json:"all,omitempty"`
-	Filter   string   `json:"filter,omitempty"`
-	Snapshot int64    `json:"snapshot"`
-	Matched  int64    `json:"matched"`
-	Decided  int64    `json:"decided"`
+	Decision string `json:"decision"`
+	At       string `json:"at"`
+	Verdict  string `json:"verdict"`
+	By       string `json:"by"`
+	Identity string `json:"identity,omitempty"` // of the Temporal client
+	UpdateID string `json:"updateId,omitempty"`
+	// Authenticated says how By had signed in; left out where it is asserted.
+	Authenticated string   `json:"authenticated,omitempty"`
+	Reason        string   `json:"reason,omitempty"`
+	IDs           []string `json:"ids,omitempty"`
+	All           bool     `json:"all,omitempty"`
+	Filter        string   `json:"filter,omitempty"`
+	Snapshot      int64    `json:"snapshot"`
+	Matched       int64    `json:"matched"`
+	Decided       int64    `json:"decided"`
 	// Records is a hash over key, version and what was shown of every record.
 	Records string `json:"records"`
 }
@@ -235,7 +237,7 @@ func (t *tx) logDecision(ctx context.Context, in store.Decide, r store.Receipt) 
 		return err
 	}
 	raw, err := json.Marshal(entry{
-		Decision: in.ID, At: instant(t.now).Format(time.RFC3339Nano), Verdict: in.Verdict, By: in.By, Identity: in.Identity, UpdateID: in.UpdateID, Reason: in.Reason,
+		Decision: in.ID, At: instant(t.now).Format(time.RFC3339Nano), Verdict: in.Verdict, By: in.By, Identity: in.Identity, UpdateID: in.UpdateID, Authenticated: in.Authenticated, Reason: in.Reason,
 		IDs: in.IDs, All: in.All, Filter: in.Filter, Snapshot: in.Snapshot, Matched: r.Matched, Decided: r.Decided, Records: records,
 	})
 	if err != nil {

@@ -24,6 +24,8 @@ func Run(t *testing.T, open Open) {
 	maps.Copy(all, machines())
 	maps.Copy(all, approvals())
 	maps.Copy(all, certificates())
+	maps.Copy(all, accounts())
+	maps.Copy(all, overviews())
 	for name, test := range all {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
