@@ -209,7 +209,7 @@ func forget(dir string) error {
 	var errs []error
 	for _, name := range []string{
 		"qbridge.db", "qbridge.db-wal", "qbridge.db-shm", "qbridge.db.lock", "temporal.db", "temporal.db-wal", "temporal.db-shm", "temporal.db-journal",
-		"sim", "estate", "temporal.log", "worker.log", "simulators.log", "dev.json",
+		"sim", "estate", "console-password", "temporal.log", "worker.log", "simulators.log", "dev.json",
 	} {
 		errs = append(errs, os.RemoveAll(filepath.Join(dir, name)))
 	}

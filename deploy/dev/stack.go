@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"go.temporal.io/sdk/client"
@@ -64,6 +66,7 @@ type stack struct {
 	sims     simulators
 	addr     addresses
 	worker   *process
+	password string // of the console's admin
 }
 
 // up starts the Temporal server, the simulators and the worker, in this order.
@@ -179,6 +182,9 @@ func (s *stack) startWorker(ctx context.Context) error {
 		return err
 	}
 	addr := fmt.Sprintf("127.0.0.1:%d", port)
+	if s.password, err = adminPassword(s.opts.dir); err != nil {
+		return err
+	}
 	env := append(s.environment(),
 		"TEMPORAL_ADDRESS="+s.addr.Temporal.Address,
 		"TEMPORAL_NAMESPACE=default",
@@ -186,6 +192,8 @@ func (s *stack) startWorker(ctx context.Context) error {
 		"QBRIDGE_HTTP_ADDR="+addr,
 		"QBRIDGE_ALLOWED_HOSTS=127.0.0.1,localhost",
 		"QBRIDGE_REFRESH_EVERY=1s",
+		"QBRIDGE_TEMPORAL_UI="+s.addr.Temporal.UI,
+		"QBRIDGE_ADMIN_PASSWORD="+s.password,
 	)
 	p, _, err := start(ctx, "worker", s.opts.dir, env, false, filepath.Join("bin", "qbridge-worker"))
 	if err != nil {
@@ -195,6 +203,21 @@ func (s *stack) startWorker(ctx context.Context) error {
 	s.worker = p
 	s.addr.Worker.URL, s.addr.Worker.PID = "http://"+addr, p.cmd.Process.Pid
 	return waitReady(ctx, p, s.addr.Worker.URL+"/readyz")
+}
+
+// adminPassword is the password of the console's admin: made up once, and kept as
+// long as the rest of the state.
+func adminPassword(dir string) (string, error) {
+	name := filepath.Join(dir, "console-password")
+	known, err := os.ReadFile(name)
+	if err == nil {
+		return strings.TrimSpace(string(known)), nil
+	}
+	if !errors.Is(err, os.ErrNotExist) {
+		return "", err
+	}
+	password := rand.Text()
+	return password, os.WriteFile(name, []byte(password+"\n"), 0o600)
 }
 
 // environment is how the simulators' addresses and credentials reach the

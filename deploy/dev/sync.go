@@ -119,7 +119,8 @@ func (s *stack) printRun(r contract.RunResult) {
 	if s.opts.once { // the stack is gone in a moment
 		return
 	}
-	fmt.Fprintf(s.out, "\nTemporal UI   %s\n", s.addr.Temporal.UI)
+	fmt.Fprintf(s.out, "\nconsole       %s (sign in as admin with %s)\n", s.addr.Worker.URL, s.password)
+	fmt.Fprintf(s.out, "Temporal UI   %s\n", s.addr.Temporal.UI)
 	fmt.Fprintf(s.out, "this run      %s/namespaces/default/workflows/%s/%s\n", s.addr.Temporal.UI, "sync%2F"+s.scheduleName(), r.Run)
 	fmt.Fprintln(s.out, "\ntry next, in another terminal:")
 	if filepath.Clean(s.opts.dir) != "var" {

@@ -25,6 +25,7 @@ import (
 	"github.com/qbridge/qbridge/activities/store/sql"
 	"github.com/qbridge/qbridge/worker/config"
 	"github.com/qbridge/qbridge/worker/httpapi"
+	"github.com/qbridge/qbridge/worker/report"
 	"github.com/qbridge/qbridge/worker/telemetry"
 	"github.com/qbridge/qbridge/workflows"
 	"github.com/qbridge/qbridge/workflows/contract"
@@ -40,7 +41,7 @@ func Run(ctx context.Context, cfg config.Config, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	a, err := newApp(ctx, cfg, log)
+	a, err := newApp(ctx, cfg, log, w)
 	if err != nil {
 		return err
 	}
@@ -52,6 +53,7 @@ func Run(ctx context.Context, cfg config.Config, w io.Writer) error {
 type app struct {
 	cfg      config.Config
 	log      zerolog.Logger
+	out      io.Writer // for people, not for logs
 	metrics  *telemetry.Metrics
 	store    store.Store
 	temporal client.Client
@@ -59,6 +61,7 @@ type app struct {
 	main     worker.Worker
 	conns    *connections
 	http     *httpapi.Server
+	reports  *report.Cache
 }
 
 // actors are the activity structs, made once.
@@ -77,8 +80,8 @@ type actors struct {
 	metadata  *activities.Metadata
 }
 
-func newApp(ctx context.Context, cfg config.Config, log zerolog.Logger) (_ *app, err error) {
-	a := &app{cfg: cfg, log: log, metrics: telemetry.NewMetrics()}
+func newApp(ctx context.Context, cfg config.Config, log zerolog.Logger, out io.Writer) (_ *app, err error) {
+	a := &app{cfg: cfg, log: log, out: out, metrics: telemetry.NewMetrics()}
 	defer func() {
 		if err != nil {
 			a.close()
@@ -131,7 +134,7 @@ func newApp(ctx context.Context, cfg config.Config, log zerolog.Logger) (_ *app,
 		Addr: cfg.HTTPAddr, Token: cfg.APIToken, Store: a.store, Settings: settings, Bodies: bodies,
 		Metrics: a.metrics.Registry, Ready: a.ready, Log: log,
 	})
-	return a, nil
+	return a, a.mountConsole(ctx, settings, bodies, orDefault(opts.Namespace, "default"))
 }
 
 // mainWorker polls the queue of workflows and store activities. Fixed pollers
@@ -185,6 +188,9 @@ func (a *app) ready(ctx context.Context) error {
 func (a *app) close() {
 	if a.http != nil {
 		a.http.Close()
+	}
+	if a.reports != nil {
+		a.reports.Close()
 	}
 	if a.temporal != nil {
 		a.temporal.Close()

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,12 +32,33 @@ type Config struct {
 	AllowedHosts []string `env:"QBRIDGE_ALLOWED_HOSTS" envSeparator:","`
 	LogLevel     string   `env:"QBRIDGE_LOG_LEVEL" envDefault:"info"`
 	LogFormat    string   `env:"QBRIDGE_LOG_FORMAT" envDefault:"json"` // json | text
+	// PublicURL is where browsers reach the console, when that is not HTTPAddr:
+	// "https://qbridge.example.com". OpenID Connect needs it.
+	PublicURL string `env:"QBRIDGE_PUBLIC_URL"`
+	// TemporalUI is linked from runs.
+	TemporalUI string `env:"QBRIDGE_TEMPORAL_UI"`
+	// AdminPassword is the password of the local admin; empty: one is made up and
+	// printed when there is no account yet. It has no use where HTTPAddr is not
+	// loopback.
+	AdminPassword string `env:"QBRIDGE_ADMIN_PASSWORD,unset"`
+	OIDC          OIDC   `envPrefix:"QBRIDGE_OIDC_"`
 	// RefreshEvery is how often the worker looks for a new revision.
 	RefreshEvery time.Duration `env:"QBRIDGE_REFRESH_EVERY" envDefault:"5s"`
 
 	// Environment holds QBRIDGE_* variables that configuration documents may
 	// refer to.
 	Environment map[string]string `env:"-"`
+}
+
+// OIDC signs people in through an OpenID Connect provider.
+type OIDC struct {
+	Issuer       string `env:"ISSUER"` // empty: nobody signs in this way
+	ClientID     string `env:"CLIENT_ID"`
+	ClientSecret string `env:"CLIENT_SECRET,unset"`
+	// Claim names the claim that lists the groups of a person, RoleMap what they
+	// give: "qbridge-ops=operator,soc=viewer".
+	Claim   string            `env:"ROLES_CLAIM" envDefault:"groups"`
+	RoleMap map[string]string `env:"ROLE_MAP" envKeyValSeparator:"="`
 }
 
 // Error is a mistake in the settings; the worker ends with exit code 2.
@@ -82,10 +105,60 @@ func FromEnvironment(environ []string) (Config, error) {
 	if c.APIToken == "" && !loopback(c.HTTPAddr) {
 		return Config{}, mistake("settings: QBRIDGE_HTTP_ADDR %s can be reached from other machines: set QBRIDGE_API_TOKEN, or listen on 127.0.0.1", c.HTTPAddr)
 	}
+	if err := c.signIn(); err != nil {
+		return Config{}, err
+	}
 	if c.RefreshEvery <= 0 {
 		return Config{}, mistake("settings: QBRIDGE_REFRESH_EVERY is %s: use a positive duration such as 5s", c.RefreshEvery)
 	}
 	return c, nil
+}
+
+// Roles that QBRIDGE_OIDC_ROLE_MAP may give.
+var roles = []string{"viewer", "operator", "approver", "config-admin", "auditor", "admin"}
+
+// minPassword is the least length of a password that somebody chooses.
+const minPassword = 12
+
+// signIn checks how people sign in.
+func (c *Config) signIn() error {
+	for name, text := range map[string]string{"QBRIDGE_PUBLIC_URL": c.PublicURL, "QBRIDGE_TEMPORAL_UI": c.TemporalUI, "QBRIDGE_OIDC_ISSUER": c.OIDC.Issuer} {
+		if u, err := url.Parse(text); text != "" && (err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "") {
+			return mistake("settings: %s is %q: write an address such as https://qbridge.example.com", name, text)
+		}
+	}
+	if c.AdminPassword != "" && len(c.AdminPassword) < minPassword {
+		return mistake("settings: QBRIDGE_ADMIN_PASSWORD has fewer than %d characters", minPassword)
+	}
+	if c.AdminPassword != "" && !c.Local() {
+		return mistake("settings: QBRIDGE_ADMIN_PASSWORD is for a worker that listens on loopback only: let people sign in with QBRIDGE_OIDC_ISSUER")
+	}
+	if c.OIDC.Issuer == "" {
+		return nil
+	}
+	switch {
+	case c.OIDC.ClientID == "":
+		return mistake("settings: QBRIDGE_OIDC_CLIENT_ID is not set: take it from your provider")
+	case c.PublicURL == "":
+		return mistake("settings: QBRIDGE_PUBLIC_URL is not set: the provider sends people back there")
+	case len(c.OIDC.RoleMap) == 0:
+		return mistake("settings: QBRIDGE_OIDC_ROLE_MAP is not set, so nobody would have a role: write for example qbridge-ops=operator,soc=viewer")
+	}
+	for group, role := range c.OIDC.RoleMap {
+		if !slices.Contains(roles, role) {
+			return mistake("settings: QBRIDGE_OIDC_ROLE_MAP gives %s the role %q, which is none of %s", group, role, strings.Join(roles, ", "))
+		}
+	}
+	return nil
+}
+
+// Local reports whether only this machine reaches the worker.
+func (c *Config) Local() bool { return loopback(c.HTTPAddr) }
+
+// Secure reports whether browsers reach the console through TLS. What is reached from
+// elsewhere is taken to be: the worker itself speaks plain HTTP, behind a proxy.
+func (c *Config) Secure() bool {
+	return strings.HasPrefix(c.PublicURL, "https:") || (c.PublicURL == "" && !c.Local())
 }
 
 func loopback(addr string) bool {

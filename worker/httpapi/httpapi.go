@@ -1,10 +1,11 @@
-// Package httpapi serves the worker's HTTP: health, metrics and the read API.
-// It changes nothing: whatever changes something goes through Temporal.
+// Package httpapi serves the worker's HTTP: health, metrics, the read API and the
+// console. It changes nothing: whatever changes something goes through Temporal.
 //
 //	/healthz          the process lives
 //	/readyz           store and Temporal answer
 //	/metrics          Prometheus
 //	/api/v1/…         read API (contract.Path*), behind the token when one is set
+//	/                 the console (worker/console), which asks people to sign in
 package httpapi
 
 import (
@@ -43,8 +44,9 @@ type Options struct {
 
 // Server is the worker's HTTP server.
 type Server struct {
-	opts Options
-	srv  *http.Server
+	opts    Options
+	srv     *http.Server
+	console http.Handler // nil: there is none
 }
 
 // New returns a server that does not listen yet.
@@ -88,8 +90,15 @@ func (s *Server) Close() {
 	}
 }
 
-// Handler returns all routes.
-func (s *Server) Handler() http.Handler {
+// Mount serves the console at everything that is not this server's own. It is called
+// before Start.
+func (s *Server) Mount(console http.Handler) {
+	s.console = console
+	s.srv.Handler = s.Handler()
+}
+
+// API returns the read API without its guard, for callers in this process.
+func (s *Server) API() http.Handler {
 	api := http.NewServeMux()
 	api.HandleFunc("GET "+contract.PathRuns, s.listRuns)
 	api.HandleFunc("GET "+contract.PathRuns+"/{id}", s.showRun)
@@ -106,19 +115,34 @@ func (s *Server) Handler() http.Handler {
 	api.HandleFunc("GET "+contract.PathAudit+"/log", s.showLog)
 	api.HandleFunc("GET "+contract.PathVersion, s.showVersion)
 	api.HandleFunc("GET "+contract.PathCertificates, s.listCertificates)
+	return api
+}
 
+// Handler returns all routes.
+func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, map[string]string{"status": "ok"}) })
 	mux.HandleFunc("GET /readyz", s.ready)
 	mux.Handle("GET /metrics", s.guard(promhttp.HandlerFor(s.opts.Metrics, promhttp.HandlerOpts{})))
-	mux.Handle("/api/v1/", s.guard(api))
+	mux.Handle("/api/v1/", s.guard(s.API()))
+	if s.console != nil {
+		mux.Handle("/", s.console)
+	}
 	return mux
 }
 
-// guard asks for the token, compared in constant time.
+// guard asks for the token, compared in constant time. Without one only programs of
+// this machine are let in: a page of another site whose name was made to lead here
+// (DNS rebinding) still says that name.
 func (s *Server) guard(next http.Handler) http.Handler {
 	if s.opts.Token == "" {
-		return next
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if !here(r.Host) {
+				refuse(w, http.StatusForbidden, "the read API was asked for under the name "+r.Host, "ask at 127.0.0.1 or localhost, or set QBRIDGE_API_TOKEN")
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
@@ -128,6 +152,15 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// here reports whether a Host header names this machine by itself.
+func here(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	ip := net.ParseIP(strings.Trim(host, "[]"))
+	return host == "localhost" || (ip != nil && ip.IsLoopback())
 }
 
 func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
