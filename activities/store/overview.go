@@ -76,8 +76,9 @@ type Overview interface {
 	// ListHeads returns heads in the order of target, kind and key.
 	ListHeads(ctx context.Context, f HeadFilter) (HeadPage, error)
 	// FindHeads returns up to limit heads of what somebody looks for: a key, an asset
-	// id, the beginning of a name, a serial number, a UUID, a cloud id.
-	FindHeads(ctx context.Context, text string, limit int) ([]HeadRow, error)
+	// id of one of some sources, the beginning of a name, a serial number, a UUID, a
+	// cloud id.
+	FindHeads(ctx context.Context, sources []string, text string, limit int) ([]HeadRow, error)
 	// CountHeads counts all heads. It reads them all: a million take seconds.
 	CountHeads(ctx context.Context) ([]HeadCount, error)
 	// SumRuns sums up the runs that began in a span, by day and schedule; an empty

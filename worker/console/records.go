@@ -5,7 +5,10 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/samber/lo"
+
 	"github.com/qbridge/qbridge/activities/store"
+	"github.com/qbridge/qbridge/domain/config"
 	"github.com/qbridge/qbridge/domain/record"
 	"github.com/qbridge/qbridge/workflows/contract"
 )
@@ -24,7 +27,11 @@ func (c *Console) assets(w http.ResponseWriter, r *http.Request) {
 	var out assetsPage
 	var err error
 	if out.Search = strings.TrimSpace(f.Text) != ""; out.Search {
-		if out.Heads, err = c.opts.Store.FindHeads(r.Context(), f.Text, found); err != nil {
+		var sources []string
+		if cfg := c.config(r.Context()); cfg != nil {
+			sources = lo.Map(cfg.Qualys, func(q config.Qualys, _ int) string { return q.Name })
+		}
+		if out.Heads, err = c.opts.Store.FindHeads(r.Context(), sources, f.Text, found); err != nil {
 			c.fail(w, r, err)
 			return
 		}

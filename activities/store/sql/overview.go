@@ -163,14 +163,14 @@ func assetOf(key string) (source string, id int64, ok bool) {
 
 // FindHeads implements store.Overview. All look-ups use an index: names are found by
 // their beginnings only.
-func (s *Store) FindHeads(ctx context.Context, text string, limit int) ([]store.HeadRow, error) {
+func (s *Store) FindHeads(ctx context.Context, sources []string, text string, limit int) ([]store.HeadRow, error) {
 	text = clean(strings.TrimSpace(text))
 	if text == "" {
 		return nil, nil
 	}
 	keys := []string{text}
 	lower := strings.ToLower(text)
-	for _, source := range s.sources(ctx) {
+	for _, source := range sources {
 		keys = append(keys, source+"/"+text)
 		if err := s.query(ctx, "machines", func(r *sql.Rows) error {
 			var id int64
@@ -206,21 +206,6 @@ func (s *Store) FindHeads(ctx context.Context, text string, limit int) ([]store.
 	}
 	out = out[:min(len(out), limit)]
 	return out, s.name(ctx, out)
-}
-
-// sources are the subscriptions that machines are known of. There are few: each is
-// found by a step in the index.
-func (s *Store) sources(ctx context.Context) []string {
-	var out []string
-	for last := ""; ; {
-		var next sql.NullString
-		err := s.read.QueryRowContext(ctx, s.dialect.rebind("SELECT MIN(source) FROM machines WHERE source > ?"), last).Scan(&next)
-		if err != nil || !next.Valid {
-			return out
-		}
-		last = next.String
-		out = append(out, last)
-	}
 }
 
 // CountHeads implements store.Overview.

@@ -101,7 +101,7 @@ func headsFound(t *testing.T, s store.Store) {
 		"17": {"corp/17"}, "corp/17": {"corp/17"}, " 17 ": {"corp/17"}, "web": {"corp/17", "corp/18"}, "WEB02": {"corp/18"}, "ser-17": {"corp/17"},
 		"nobody": nil, "": nil, "%": nil, "eb0": nil,
 	} {
-		rows, err := s.FindHeads(ctx, text, 10)
+		rows, err := s.FindHeads(ctx, []string{"corp", "other"}, text, 10)
 		require.NoError(t, err, text)
 		var keys []string
 		for _, h := range rows {
@@ -109,7 +109,7 @@ func headsFound(t *testing.T, s store.Store) {
 		}
 		require.Equal(t, want, keys, "looking for %q", text)
 	}
-	rows, err := s.FindHeads(ctx, "web", 1)
+	rows, err := s.FindHeads(ctx, []string{"corp"}, "web", 1)
 	require.NoError(t, err)
 	require.Len(t, rows, 1)
 	require.Equal(t, "web01", rows[0].Name)
