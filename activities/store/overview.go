@@ -79,6 +79,8 @@ type Overview interface {
 	// id of one of some sources, the beginning of a name, a serial number, a UUID, a
 	// cloud id.
 	FindHeads(ctx context.Context, sources []string, text string, limit int) ([]HeadRow, error)
+	// Names returns the names of assets, by key; unknown ones are absent.
+	Names(ctx context.Context, keys []string) (map[string]string, error)
 	// CountHeads counts all heads. It reads them all: a million take seconds.
 	CountHeads(ctx context.Context) ([]HeadCount, error)
 	// SumRuns sums up the runs that began in a span, by day and schedule; an empty

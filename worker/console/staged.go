@@ -20,6 +20,7 @@ func who(r *http.Request) string { return access.From(r.Context()).Name }
 // stagedPage is a page of records that wait, or were decided about.
 type stagedPage struct {
 	contract.StagedList
+	Names  map[string]string // of assets, by key
 	Queue  []queue
 	Filter string // in the words of a decision
 	More   string
@@ -76,6 +77,14 @@ func (c *Console) staged(w http.ResponseWriter, r *http.Request) {
 			}
 		}
 		if err := c.api.get(r.Context(), contract.PathStaged, q, &out.StagedList); err != nil {
+			c.fail(w, r, err)
+			return
+		}
+		keys := make([]string, len(out.Rows))
+		for i := range out.Rows {
+			keys[i] = out.Rows[i].Key
+		}
+		if out.Names, err = c.opts.Store.Names(r.Context(), keys); err != nil {
 			c.fail(w, r, err)
 			return
 		}

@@ -117,11 +117,11 @@ func (s *Store) lookedUpTo(ctx context.Context, from string, args []any) (string
 	return headsAfter(&h), nil
 }
 
-// name adds the names of assets to heads whose keys are "source/asset id".
-func (s *Store) name(ctx context.Context, heads []store.HeadRow) error {
+// Names implements store.Overview. Keys of assets are "source/asset id".
+func (s *Store) Names(ctx context.Context, keys []string) (map[string]string, error) {
 	ids := map[string][]int64{}
-	for i := range heads {
-		if source, id, ok := assetOf(heads[i].Key); ok {
+	for _, key := range keys {
+		if source, id, ok := assetOf(key); ok {
 			ids[source] = append(ids[source], id)
 		}
 	}
@@ -141,14 +141,24 @@ func (s *Store) name(ctx context.Context, heads []store.HeadRow) error {
 				names[source+"/"+strconv.FormatInt(id, 10)] = name
 				return err
 			}, "SELECT id, name FROM machines WHERE source = ? AND id IN "+marks, args...); err != nil {
-				return err
+				return nil, err
 			}
 		}
 	}
+	return names, nil
+}
+
+// name adds the names of assets to heads.
+func (s *Store) name(ctx context.Context, heads []store.HeadRow) error {
+	keys := make([]string, len(heads))
+	for i := range heads {
+		keys[i] = heads[i].Key
+	}
+	names, err := s.Names(ctx, keys)
 	for i := range heads {
 		heads[i].Name = names[heads[i].Key]
 	}
-	return nil
+	return err
 }
 
 // assetOf splits the key of an asset's first generation.
