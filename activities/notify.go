@@ -50,6 +50,9 @@ func (n *Notify) NotifyWaiting(ctx context.Context, in contract.Reminder) error 
 	})
 }
 
+// Send posts a notice through the webhook of the active configuration, if it has one.
+func (n *Notify) Send(ctx context.Context, notice Notice) error { return n.send(ctx, notice) }
+
 func (n *Notify) send(ctx context.Context, notice Notice) error {
 	_, cfg, err := n.Settings.Config(ctx, "")
 	if err != nil || cfg.Notify.Webhook == "" {

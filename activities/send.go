@@ -389,7 +389,32 @@ func (w *pageWriter) settle(ctx context.Context, out []store.Settlement) error {
 		return err
 	}
 	w.settled.Add(int64(len(out)))
+	w.tell(ctx, out)
 	return crash.At(ctx, crash.AfterSettle)
+}
+
+// mostWarnings bounds the failures of one payload that are warned of.
+const mostWarnings = 20
+
+// tell logs what became of records, one line each, so that a log can be searched for
+// an asset: as debug lines, but for the first of those that failed.
+func (w *pageWriter) tell(ctx context.Context, out []store.Settlement) {
+	if !activity.IsActivity(ctx) {
+		return
+	}
+	log, warned := activity.GetLogger(ctx), 0
+	for i := range out {
+		s := &out[i]
+		line := log.Debug
+		if s.Outcome == record.Failed && warned < mostWarnings {
+			line, warned = log.Warn, warned+1
+		}
+		ci := ""
+		if s.Link != nil {
+			ci = s.Link.SysID
+		}
+		line("record settled", "run", w.as.Run, "page", w.as.Page, "asset", s.Key, "outcome", s.Outcome, "reason", s.Reason, "class", s.Class, "ci", ci)
+	}
 }
 
 // wholeRejected reports whether a smaller payload may pass: the target refused

@@ -92,4 +92,12 @@ type Overview interface {
 	// LastComplete returns when the newest run of each schedule that completed and
 	// was no trial began.
 	LastComplete(ctx context.Context) (map[string]time.Time, error)
+	// RunsEnded returns runs that have ended, in the order of their ends, after a run.
+	RunsEnded(ctx context.Context, after time.Time, id string, limit int) ([]Run, error)
+	// Size returns the bytes that the store takes.
+	Size(ctx context.Context) (int64, error)
+	// Told returns the schedules of which was told that they are late, and since when
+	// they are. SetTold changes it; a zero time means that they are in time again.
+	Told(ctx context.Context) (map[string]time.Time, error)
+	SetTold(ctx context.Context, schedule string, since time.Time) error
 }

@@ -56,12 +56,15 @@ type Options struct {
 
 // Call is one finished call.
 type Call struct {
+	// Context is that of the request: it knows what the call was made for.
+	Context  context.Context //nolint:containedctx // a call is observed once, at its end
 	Method   string
 	Host     string
 	Path     string
-	Status   int // 0 when there was no answer
-	Duration time.Duration
-	BytesIn  int64 // decoded
+	Status   int           // 0 when there was no answer
+	Wait     time.Duration // until the limits let it pass
+	Duration time.Duration // from sending to the end of the answer
+	BytesIn  int64         // decoded
 	Err      error
 	Limits   Limits
 }
@@ -191,6 +194,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, unsent(req, &HostNotAllowedError{Host: req.URL.Host})
 	}
 	key := req.URL.Host + req.URL.Path
+	asked := t.o.Now()
 	release, err := t.limiter.acquire(req.Context(), key)
 	if err != nil {
 		return nil, unsent(req, err)
@@ -209,7 +213,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	req.Header.Set("User-Agent", UserAgent)
 	req.Header.Set("Accept-Encoding", "gzip")
 	start := t.o.Now()
-	call := Call{Method: req.Method, Host: req.URL.Host, Path: req.URL.Path}
+	call := Call{Context: req.Context(), Method: req.Method, Host: req.URL.Host, Path: req.URL.Path, Wait: start.Sub(asked)}
 	done := func(n int64, err error) {
 		cancel()
 		release()

@@ -24,6 +24,8 @@ import (
 	"github.com/qbridge/qbridge/activities/store"
 	"github.com/qbridge/qbridge/activities/store/sql"
 	"github.com/qbridge/qbridge/worker/config"
+	"github.com/qbridge/qbridge/worker/console"
+	"github.com/qbridge/qbridge/worker/freshness"
 	"github.com/qbridge/qbridge/worker/httpapi"
 	"github.com/qbridge/qbridge/worker/report"
 	"github.com/qbridge/qbridge/worker/telemetry"
@@ -54,6 +56,8 @@ type app struct {
 	cfg      config.Config
 	log      zerolog.Logger
 	out      io.Writer // for people, not for logs
+	flush    func()    // sends what is left of traces; nil: there are none
+	watch    *freshness.Watch
 	metrics  *telemetry.Metrics
 	store    store.Store
 	temporal client.Client
@@ -81,12 +85,15 @@ type actors struct {
 }
 
 func newApp(ctx context.Context, cfg config.Config, log zerolog.Logger, out io.Writer) (_ *app, err error) {
-	a := &app{cfg: cfg, log: log, out: out, metrics: telemetry.NewMetrics()}
+	a := &app{cfg: cfg, log: log, out: out}
 	defer func() {
 		if err != nil {
 			a.close()
 		}
 	}()
+	if a.metrics, err = telemetry.NewMetrics(log); err != nil {
+		return nil, err
+	}
 	db, err := sql.Open(ctx, cfg.StoreURL, sql.Options{})
 	if err != nil {
 		return nil, err
@@ -98,7 +105,14 @@ func newApp(ctx context.Context, cfg config.Config, log zerolog.Logger, out io.W
 	}
 	opts.Logger = telemetry.ForTemporal(log)
 	self := identity()
-	opts.Identity = self
+	opts.Identity, opts.MetricsHandler = self, a.metrics.Temporal()
+	if cfg.OTLPEndpoint != "" {
+		tracing, flush, err := telemetry.Traces(ctx, cfg.OTLPEndpoint)
+		if err != nil {
+			return nil, err
+		}
+		opts.Interceptors, a.flush = append(opts.Interceptors, tracing), flush
+	}
 	if a.temporal, err = client.DialContext(ctx, opts); err != nil {
 		return nil, fmt.Errorf("no Temporal server at %s: %w; start one, or set TEMPORAL_ADDRESS", orDefault(opts.HostPort, "localhost:7233"), err)
 	}
@@ -134,6 +148,8 @@ func newApp(ctx context.Context, cfg config.Config, log zerolog.Logger, out io.W
 		Addr: cfg.HTTPAddr, Token: cfg.APIToken, Store: a.store, Settings: settings, Bodies: bodies,
 		Metrics: a.metrics.Registry, Ready: a.ready, Log: log,
 	})
+	a.metrics.Registry.MustRegister(telemetry.NewState(a.store, settings, a.paused, time.Now, log))
+	a.watch = &freshness.Watch{Store: a.store, Settings: settings, Owner: self, Paused: a.paused, Tell: a.acts.notify.Send, Now: time.Now, Log: log}
 	return a, a.mountConsole(ctx, settings, bodies, orDefault(opts.Namespace, "default"))
 }
 
@@ -166,12 +182,28 @@ func (a *app) run(ctx context.Context) error {
 	}
 	defer a.main.Stop()
 	a.log.Info().Str("http", addr).Str("store", storeKind(a.cfg.StoreURL)).Msg("worker is up")
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		a.watch.Run(ctx, a.cfg.FreshnessEvery)
+	}()
 	a.conns.run(ctx, a.cfg.RefreshEvery)
+	<-watched
 	if err := context.Cause(ctx); err != nil && !errors.Is(err, context.Canceled) {
 		return err
 	}
 	a.log.Info().Msg("worker stops")
 	return nil
+}
+
+// paused reads which schedules somebody paused in Temporal.
+func (a *app) paused(ctx context.Context) (map[string]bool, error) {
+	states, err := (&console.Temporal{Client: a.temporal}).Schedules(ctx)
+	out := map[string]bool{}
+	for name, s := range states {
+		out[name] = s.Paused
+	}
+	return out, err
 }
 
 // ready reports whether the worker can do its work now.
@@ -194,6 +226,9 @@ func (a *app) close() {
 	}
 	if a.temporal != nil {
 		a.temporal.Close()
+	}
+	if a.flush != nil {
+		a.flush()
 	}
 	if a.store != nil {
 		if err := a.store.Close(); err != nil {

@@ -10,5 +10,9 @@ import (
 
 // NewVendors makes the clients of a worker that never starts.
 func NewVendors(cfg config.Config) activities.Vendors {
-	return newVendors(cfg, nil, telemetry.NewMetrics(), zerolog.Nop())
+	metrics, err := telemetry.NewMetrics(zerolog.Nop())
+	if err != nil {
+		panic(err)
+	}
+	return newVendors(cfg, nil, metrics, zerolog.Nop())
 }

@@ -42,6 +42,10 @@ type Config struct {
 	// loopback.
 	AdminPassword string `env:"QBRIDGE_ADMIN_PASSWORD,unset"`
 	OIDC          OIDC   `envPrefix:"QBRIDGE_OIDC_"`
+	// OTLPEndpoint takes traces ("http://collector:4318"); empty: none are made.
+	OTLPEndpoint string `env:"QBRIDGE_OTLP_ENDPOINT"`
+	// FreshnessEvery is how often somebody looks whether schedules are late.
+	FreshnessEvery time.Duration `env:"QBRIDGE_FRESHNESS_EVERY" envDefault:"1m"`
 	// RefreshEvery is how often the worker looks for a new revision.
 	RefreshEvery time.Duration `env:"QBRIDGE_REFRESH_EVERY" envDefault:"5s"`
 
@@ -108,6 +112,9 @@ func FromEnvironment(environ []string) (Config, error) {
 	if err := c.signIn(); err != nil {
 		return Config{}, err
 	}
+	if c.FreshnessEvery <= 0 {
+		return Config{}, mistake("settings: QBRIDGE_FRESHNESS_EVERY is %s: use a positive duration such as 1m", c.FreshnessEvery)
+	}
 	if c.RefreshEvery <= 0 {
 		return Config{}, mistake("settings: QBRIDGE_REFRESH_EVERY is %s: use a positive duration such as 5s", c.RefreshEvery)
 	}
@@ -122,7 +129,7 @@ const minPassword = 12
 
 // signIn checks how people sign in.
 func (c *Config) signIn() error {
-	for name, text := range map[string]string{"QBRIDGE_PUBLIC_URL": c.PublicURL, "QBRIDGE_TEMPORAL_UI": c.TemporalUI, "QBRIDGE_OIDC_ISSUER": c.OIDC.Issuer} {
+	for name, text := range map[string]string{"QBRIDGE_PUBLIC_URL": c.PublicURL, "QBRIDGE_TEMPORAL_UI": c.TemporalUI, "QBRIDGE_OIDC_ISSUER": c.OIDC.Issuer, "QBRIDGE_OTLP_ENDPOINT": c.OTLPEndpoint} {
 		if u, err := url.Parse(text); text != "" && (err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "") {
 			return mistake("settings: %s is %q: write an address such as https://qbridge.example.com", name, text)
 		}

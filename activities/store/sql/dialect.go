@@ -25,6 +25,7 @@ type dialect struct {
 	goose     goose.Dialect
 	numbered  bool   // $1 instead of ?
 	forUpdate string // locks the rows of a SELECT
+	size      string // asks for the bytes of the database
 	retryable func(error) bool
 	lock      func(ctx context.Context, db *sql.DB) (func(), error)
 }
@@ -59,6 +60,7 @@ func (d dialect) byBytes(column string) string {
 
 var sqliteDialect = dialect{
 	goose:     goose.DialectSQLite3,
+	size:      "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()",
 	retryable: func(error) bool { return false }, // one writer, with a busy timeout
 	lock:      func(context.Context, *sql.DB) (func(), error) { return func() {}, nil },
 }
@@ -69,6 +71,7 @@ const migrationLock = 7103498172364
 var postgresDialect = dialect{
 	goose:     goose.DialectPostgres,
 	numbered:  true,
+	size:      "SELECT pg_database_size(current_database())",
 	forUpdate: " FOR UPDATE",
 	retryable: func(err error) bool {
 		var pg *pgconn.PgError

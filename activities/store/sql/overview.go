@@ -299,3 +299,46 @@ func (s *Store) LastComplete(ctx context.Context) (map[string]time.Time, error) 
 	}, "SELECT schedule, MAX(started_at) FROM runs WHERE status = 'completed' AND direction <> ? GROUP BY schedule", directionApproval)
 	return out, err
 }
+
+// RunsEnded implements store.Overview.
+func (s *Store) RunsEnded(ctx context.Context, after time.Time, id string, limit int) ([]store.Run, error) {
+	var out []store.Run
+	err := s.query(ctx, "ended runs", func(r *sql.Rows) error {
+		run, err := scanRun(r.Scan)
+		out = append(out, run)
+		return err
+	}, "SELECT "+runColumns+" FROM runs WHERE ended_at > 0 AND (ended_at, id) > (?, ?) ORDER BY ended_at, id LIMIT ?", micros(after), id, limit)
+	return out, err
+}
+
+// Size implements store.Overview.
+func (s *Store) Size(ctx context.Context) (int64, error) {
+	var n int64
+	err := s.read.QueryRowContext(ctx, s.dialect.size).Scan(&n)
+	return n, wrap("size", err)
+}
+
+// Told implements store.Overview.
+func (s *Store) Told(ctx context.Context) (map[string]time.Time, error) {
+	out := map[string]time.Time{}
+	err := s.query(ctx, "told", func(r *sql.Rows) error {
+		var name string
+		var since int64
+		err := r.Scan(&name, &since)
+		out[name] = instant(since)
+		return err
+	}, "SELECT schedule, since FROM told")
+	return out, err
+}
+
+// SetTold implements store.Overview.
+func (s *Store) SetTold(ctx context.Context, schedule string, since time.Time) error {
+	return s.inTx(ctx, "set told", func(t *tx) error {
+		if since.IsZero() {
+			_, err := t.exec(ctx, "DELETE FROM told WHERE schedule = ?", schedule)
+			return err
+		}
+		_, err := t.exec(ctx, "INSERT INTO told (schedule, since) VALUES (?, ?) ON CONFLICT (schedule) DO UPDATE SET since = excluded.since", schedule, micros(since))
+		return err
+	})
+}

@@ -17,6 +17,8 @@ func overviews() map[string]func(*testing.T, store.Store) {
 		"an asset is found by its id, its key and itself": headsFound,
 		"sums of runs are the sums of their counters":     runsSummed,
 		"failures are counted by reason":                  failuresCounted,
+		"ended runs are read on from one of them":         endedRuns,
+		"what was told is known until it is taken back":   told,
 	}
 }
 
@@ -167,4 +169,41 @@ func failuresCounted(t *testing.T, s store.Store) {
 	other, err := s.Failures(ctx, "other")
 	require.NoError(t, err)
 	require.Empty(t, other)
+}
+
+func endedRuns(t *testing.T, s store.Store) {
+	for _, id := range []string{"a", "b", "c"} {
+		o := open(t, s, input(id))
+		o.finish(o.stage(0, 1, true))
+		o.close(store.RunCompleted, true)
+	}
+	open(t, s, input("still running"))
+	var ids []string
+	var after store.Run
+	for {
+		list, err := s.RunsEnded(ctx, after.EndedAt, after.ID, 2)
+		require.NoError(t, err)
+		for _, r := range list {
+			ids = append(ids, r.ID)
+			after = r
+		}
+		if len(list) == 0 {
+			break
+		}
+	}
+	require.ElementsMatch(t, []string{"a", "b", "c"}, ids)
+	size, err := s.Size(ctx)
+	require.NoError(t, err)
+	require.Positive(t, size)
+}
+
+func told(t *testing.T, s store.Store) {
+	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	require.NoError(t, s.SetTold(ctx, "servers", at))
+	require.NoError(t, s.SetTold(ctx, "servers", at.Add(time.Hour)))
+	require.NoError(t, s.SetTold(ctx, "others", at))
+	require.NoError(t, s.SetTold(ctx, "others", time.Time{}))
+	list, err := s.Told(ctx)
+	require.NoError(t, err)
+	require.Equal(t, map[string]time.Time{"servers": at.Add(time.Hour)}, list)
 }
