@@ -80,8 +80,15 @@ const (
 // watchName is the queue, which nobody polls, that stands for the watch.
 const watchName = "freshness"
 
-// Run looks every so often until ctx ends.
+// Run looks every so often until ctx ends, and leaves the watch to others then.
 func (w *Watch) Run(ctx context.Context, every time.Duration) {
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTimeout)
+		defer cancel()
+		if err := w.Store.ReleasePoller(ctx, watchName, w.Owner); err != nil {
+			w.Log.Warn().Err(err).Msg("the watch over freshness is left in a few minutes")
+		}
+	}()
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
@@ -96,8 +103,11 @@ func (w *Watch) Run(ctx context.Context, every time.Duration) {
 	}
 }
 
-// lookTimeout bounds one look, posts included.
-const lookTimeout = time.Minute
+// lookTimeout bounds one look, posts included, and releaseTimeout leaving the watch.
+const (
+	lookTimeout    = time.Minute
+	releaseTimeout = 3 * time.Second
+)
 
 // Look judges the schedules once, and tells what changed. A notice that cannot be
 // delivered is tried again by the next look; one that was delivered by a worker that
