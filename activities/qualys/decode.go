@@ -19,10 +19,11 @@ const maxAsset = 8 << 20
 // so that memory is bounded by the largest asset and not by the page. The
 // standard library's decoder frames the assets: it is strict about untrusted
 // bytes and an error for anything that is cut off. What it has checked is then
-// read by goccy/go-json, which takes less than half the time.
+// read by quick where it is of the documented shape, and else by goccy/go-json,
+// which takes less than half the time of the standard library.
 func decodePage(r io.Reader, page *Page) error {
 	const op = "search assets"
-	e := pageEnvelope{page: page, r: r, dec: json.NewDecoder(r)}
+	e := pageEnvelope{page: page, r: r, dec: json.NewDecoder(r), reader: assetReader{quick: quick{newTexts()}}}
 	if err := delim(e.dec, '{'); err != nil {
 		return unreadable(op, err)
 	}
@@ -61,6 +62,7 @@ type pageEnvelope struct {
 	page          *Page
 	r             io.Reader
 	dec           *json.Decoder // of r
+	reader        assetReader
 	code, message string
 	next          int64
 	more          bool
@@ -151,7 +153,7 @@ func (e *pageEnvelope) assets() error {
 	f := framer{r: bufio.NewReaderSize(io.MultiReader(e.dec.Buffered(), e.r), frameBuffer)}
 	var broken error
 	if err := f.each(func(raw []byte) error {
-		res, err := decodeAsset(raw)
+		res, err := e.reader.read(raw)
 		if err != nil {
 			broken = err
 			return err
@@ -174,17 +176,82 @@ func (e *pageEnvelope) assets() error {
 	return nil
 }
 
-// decodeAsset reads one asset. Without its id it cannot even be reported, so
-// that is an error of the page.
-func decodeAsset(raw []byte) (Result, error) {
-	var w wireAsset
-	fields := w.fields()
-	values := make([][]byte, len(fields))
+// assetReader reads one asset after the other. What it read of one is the space of
+// the next: nothing of it is handed out.
+type assetReader struct {
+	quick
+	wire   wireAsset
+	fields []wireField
+	values [][]byte // of the fields
+	// sections tells which fields were there, of those that are sections.
+	sections []bool
+}
+
+// read reads one asset. Without its id it cannot even be reported, so that is an
+// error of the page.
+func (a *assetReader) read(raw []byte) (Result, error) {
+	a.reset()
+	if len(raw) <= maxAsset && a.documented(raw) {
+		return Result{ID: int64(a.wire.ID), Asset: a.wire.convert()}, nil
+	}
+	a.reset()
+	return a.lenient(raw)
+}
+
+// documented reads an asset whose members are all of the documented shape, in one
+// pass. It reports false for any other.
+func (a *assetReader) documented(raw []byte) bool {
 	next := 0 // members mostly come in the order of the fields
+	end, ok := a.each(raw, func(name, value []byte) (int, bool) {
+		for n := range a.fields {
+			i := (next + n) % len(a.fields)
+			f := &a.fields[i]
+			if string(name) != f.name {
+				continue
+			}
+			next = i + 1
+			if a.values[i] != nil { // of members with one name the last one counts
+				return 0, false
+			}
+			if a.values[i] = value; value[0] == 'n' {
+				return valueEnd(value), true
+			}
+			n, ok := a.value(value, f.into)
+			if !ok {
+				n = valueEnd(value)
+				ok = a.other(f, value[:n])
+			}
+			if ok && f.section != "" {
+				a.sections[i] = true
+			}
+			return n, ok
+		}
+		return valueEnd(value), true
+	})
+	if !ok || end != len(raw) || a.wire.ID == 0 {
+		return false
+	}
+	for i := range a.fields {
+		if a.sections[i] {
+			a.wire.present = append(a.wire.present, a.fields[i].section)
+		}
+	}
+	return true
+}
+
+// other reads a field that few assets have.
+func (a *assetReader) other(f *wireField, value []byte) bool {
+	a.wire.forget(f.into)
+	return fast.Unmarshal(value, f.into) == nil
+}
+
+// lenient reads an asset member by member and says which one cannot be read.
+func (a *assetReader) lenient(raw []byte) (Result, error) {
+	next := 0
 	if err := members(raw, func(key, value []byte) {
-		for n := range fields {
-			if i := (next + n) % len(fields); string(key) == fields[i].name {
-				values[i], next = value, i+1 // of members with one name the last one counts
+		for n := range a.fields {
+			if i := (next + n) % len(a.fields); string(key) == a.fields[i].name {
+				a.values[i], next = value, i+1
 				return
 			}
 		}
@@ -192,7 +259,7 @@ func decodeAsset(raw []byte) (Result, error) {
 		return Result{}, unreadable("search assets", err)
 	}
 	var id integer
-	if err := id.UnmarshalJSON(values[0]); err != nil || id == 0 { // the first field is the id
+	if err := id.UnmarshalJSON(a.values[0]); err != nil || id == 0 { // the first field is the id
 		return Result{}, unreadable("search assets", errors.New("an asset has no assetId"))
 	}
 	res := Result{ID: int64(id)}
@@ -200,8 +267,8 @@ func decodeAsset(raw []byte) (Result, error) {
 		res.Err = &FieldError{Field: "asset", Want: fmt.Sprintf("at most %d bytes", maxAsset), Got: fmt.Sprintf("%d bytes", len(raw))}
 		return res, nil
 	}
-	for i, f := range fields {
-		value := values[i]
+	for i := range a.fields {
+		f, value := &a.fields[i], a.values[i]
 		if len(value) == 0 || value[0] == 'n' {
 			continue
 		}
@@ -212,11 +279,26 @@ func decodeAsset(raw []byte) (Result, error) {
 			return res, nil
 		}
 		if f.section != "" {
-			w.present = append(w.present, f.section)
+			a.wire.present = append(a.wire.present, f.section)
 		}
 	}
-	res.Asset = w.convert()
+	res.Asset = a.wire.convert()
 	return res, nil
+}
+
+// reset makes room for the next asset. Lists keep their space.
+func (a *assetReader) reset() {
+	w := &a.wire
+	*w = wireAsset{
+		Interfaces: w.Interfaces.emptied(), Software: w.Software.emptied(), Ports: w.Ports.emptied(), Volumes: w.Volumes.emptied(), Tags: w.Tags.emptied(),
+		InventoryList: w.InventoryList.emptied(), present: w.present[:0],
+	}
+	if a.fields == nil {
+		a.fields = w.fields()
+		a.values, a.sections = make([][]byte, len(a.fields)), make([]bool, len(a.fields))
+	}
+	clear(a.values)
+	clear(a.sections)
 }
 
 func delim(dec *json.Decoder, want rune) error {

@@ -138,7 +138,7 @@ func (m *moment) read(s string) {
 
 // commonTime reads the form of nearly all dates, which a package has two of:
 // time.Parse takes ten times as long.
-func commonTime(s string) (time.Time, bool) {
+func commonTime[T string | []byte](s T) (time.Time, bool) {
 	if len(s) != len(commonLayout) {
 		return time.Time{}, false
 	}
@@ -183,10 +183,6 @@ func (l *listOf[T]) UnmarshalJSON(b []byte) error {
 	}
 	if b[0] != '{' {
 		return &FieldError{Want: "an object with a list", Got: shape(b)}
-	}
-	if l.readPlain(b) {
-		l.Present = true
-		return nil
 	}
 	var wrapper map[string]json.RawMessage
 	if err := json.Unmarshal(b, &wrapper); err != nil {

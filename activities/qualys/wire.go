@@ -62,6 +62,40 @@ type wireField struct {
 	section string
 }
 
+// emptied is the list without its elements, whose space stays.
+func (l *listOf[T]) emptied() listOf[T] {
+	clear(l.Items)
+	return listOf[T]{Items: l.Items[:0]}
+}
+
+// forget empties a field that was half read.
+func (w *wireAsset) forget(field any) {
+	switch p := field.(type) {
+	case *wireOS:
+		*p = wireOS{}
+	case *wireHardware:
+		*p = wireHardware{}
+	case *wireProcessor:
+		*p = wireProcessor{}
+	case *wireInventory:
+		*p = wireInventory{}
+	case *wireLocation:
+		*p = wireLocation{}
+	case *listOf[wireSoftware]:
+		*p = listOf[wireSoftware]{}
+	case *listOf[wireInterface]:
+		*p = listOf[wireInterface]{}
+	case *listOf[wirePort]:
+		*p = listOf[wirePort]{}
+	case *listOf[wireVolume]:
+		*p = listOf[wireVolume]{}
+	case *listOf[wireTag]:
+		*p = listOf[wireTag]{}
+	case *listOf[wireInventory]:
+		*p = listOf[wireInventory]{}
+	}
+}
+
 func (w *wireAsset) fields() []wireField {
 	return []wireField{
 		{"assetId", &w.ID, ""}, {"assetUUID", &w.UUID, ""}, {"hostId", &w.HostID, ""}, {"lastModifiedDate", &w.Modified, ""}, {"agentId", &w.AgentID, ""},
@@ -220,10 +254,12 @@ type wireSoftware struct {
 	SupportStage   text           `json:"supportStageDesc"`
 	Authorization  text           `json:"authorization"`
 	DiscoveredName text           `json:"discoveredName"`
-	License        *struct {
-		Category    text `json:"category"`
-		Subcategory text `json:"subcategory"`
-	} `json:"license"`
+	License        *wireLicense   `json:"license"`
+}
+
+type wireLicense struct {
+	Category    text `json:"category"`
+	Subcategory text `json:"subcategory"`
 }
 
 type wirePort struct {

@@ -62,6 +62,9 @@ func nameOnly(s string) string {
 // length or brackets, a range, or a broken one: "10.1.2" cut at its first dot
 // would give many machines the name "10".
 func isAddress(s string) bool {
+	if !strings.Contains(s, ":") && strings.ContainsFunc(s, unicode.IsLetter) {
+		return false // nearly all names
+	}
 	if _, err := netip.ParseAddr(strings.Trim(s, "[]")); err == nil {
 		return true
 	}

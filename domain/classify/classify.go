@@ -120,6 +120,7 @@ func (r Rule) inherit(base Rule) Rule {
 type Set struct {
 	rules  []rule // in the order of evaluation, inactive ones included
 	digest string
+	index  *index // nil: there are more rules than it takes
 }
 
 type rule struct {
@@ -167,7 +168,7 @@ func Compile(t Tables) (*Set, error) {
 		}
 		fmt.Fprintf(h, "%s\n%s\n", s.rules[i].table, b)
 	}
-	s.digest = hex.EncodeToString(h.Sum(nil)[:16])
+	s.digest, s.index = hex.EncodeToString(h.Sum(nil)[:16]), newIndex(s.rules)
 	return s, nil
 }
 

@@ -35,13 +35,24 @@ func (s *Set) Classify(in *Inputs, o Options) Decision {
 		return d
 	}
 	v := in.lowered()
-	for i := range s.rules {
+	if i := s.first(&v); i >= 0 {
 		r := &s.rules[i]
-		if r.active && r.failed(&v) < 0 {
-			return Decision{Class: r.Class, Rule: r.ID, Table: r.table}
-		}
+		return Decision{Class: r.Class, Rule: r.ID, Table: r.table}
 	}
 	return Decision{Skip: NoRule}
+}
+
+// first returns the place of the first active rule that holds, or -1.
+func (s *Set) first(v *lowered) int {
+	if s.index != nil {
+		return s.index.first(s.rules, v)
+	}
+	for i := range s.rules {
+		if s.rules[i].active && s.rules[i].failed(v) < 0 {
+			return i
+		}
+	}
+	return -1
 }
 
 // withoutIdentity decides assets that only an address describes: the address

@@ -1,10 +1,12 @@
 package record
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"sort"
+	"slices"
+	"strings"
 
 	"github.com/qbridge/qbridge/domain/cmdb"
 )
@@ -40,11 +42,10 @@ func canonical(p *Parts) *Parts {
 		n := stableItem(*p.Native)
 		out.Native = &n
 	}
-	sort.Slice(out.Relations, func(i, j int) bool { return relationLess(out.Relations[i], out.Relations[j]) })
-	sort.Slice(out.References, func(i, j int) bool {
-		a, b := out.References[i], out.References[j]
-		return a.Item+"\x00"+a.Column+"\x00"+a.Name < b.Item+"\x00"+b.Column+"\x00"+b.Name
+	slices.SortFunc(out.Relations, func(a, b cmdb.Relation) int {
+		return cmp.Or(strings.Compare(a.Parent, b.Parent), strings.Compare(a.Child, b.Child), strings.Compare(a.Type, b.Type))
 	})
+	slices.SortFunc(out.References, func(a, b cmdb.Reference) int { return joined(a.Item, a.Column, a.Name, b.Item, b.Column, b.Name) })
 	return out
 }
 
@@ -53,7 +54,7 @@ func stableItems(items []cmdb.Item) []cmdb.Item {
 	for i := range items {
 		out[i] = stableItem(items[i])
 	}
-	sort.Slice(out, func(i, j int) bool { return out[i].Key < out[j].Key })
+	slices.SortFunc(out, func(a, b cmdb.Item) int { return strings.Compare(a.Key, b.Key) })
 	return out
 }
 
@@ -80,35 +81,34 @@ func stableColumns(cols []cmdb.Column) []cmdb.Column {
 			out = append(out, c)
 		}
 	}
-	sort.Slice(out, func(i, j int) bool { return out[i].Name < out[j].Name })
+	slices.SortFunc(out, func(a, b cmdb.Column) int { return strings.Compare(a.Name, b.Name) })
 	return out
 }
 
 // sortByJSON orders rows that have no key of their own by their encoding.
 func sortByJSON(rows []cmdb.Row) {
-	keys := make(map[int]string, len(rows))
-	idx := make([]int, len(rows))
+	if len(rows) < 2 {
+		return
+	}
+	type keyed struct {
+		key string
+		row cmdb.Row
+	}
+	list := make([]keyed, len(rows))
 	for i := range rows {
-		b, err := json.Marshal(rows[i])
+		b, err := json.Marshal(&rows[i])
 		if err != nil {
 			panic("record: digest: " + err.Error())
 		}
-		keys[i], idx[i] = string(b), i
+		list[i] = keyed{string(b), rows[i]}
 	}
-	sort.Slice(idx, func(a, b int) bool { return keys[idx[a]] < keys[idx[b]] })
-	sorted := make([]cmdb.Row, len(rows))
-	for i, k := range idx {
-		sorted[i] = rows[k]
+	slices.SortFunc(list, func(a, b keyed) int { return strings.Compare(a.key, b.key) })
+	for i := range list {
+		rows[i] = list[i].row
 	}
-	copy(rows, sorted)
 }
 
-func relationLess(a, b cmdb.Relation) bool {
-	if a.Parent != b.Parent {
-		return a.Parent < b.Parent
-	}
-	if a.Child != b.Child {
-		return a.Child < b.Child
-	}
-	return a.Type < b.Type
+// joined compares three texts as if they were one, with a separator between them.
+func joined(a1, a2, a3, b1, b2, b3 string) int {
+	return strings.Compare(a1+"\x00"+a2+"\x00"+a3, b1+"\x00"+b2+"\x00"+b3)
 }
