@@ -195,9 +195,14 @@ func (l *Ledger) LedgerCloseRun(ctx context.Context, in contract.CloseRunInput) 
 	if err != nil {
 		return contract.RunResult{}, temporalError(err)
 	}
+	spent, err := l.Store.Stages(ctx, run.ID)
+	if err != nil {
+		return contract.RunResult{}, temporalError(err)
+	}
+	_, _, bottleneck, _ := spent.Bottleneck()
 	return contract.RunResult{
-		Certificates: expiring,
-		Run:          run.ID, Status: string(run.Status), Outcome: outcomeOf(run), Warning: cmp.Or(in.Incomplete, in.Stopped), Forecast: in.Plan.Forecast, Counters: run.Counters, Classes: classes,
+		Certificates: expiring, Stages: spent, Bottleneck: bottleneck,
+		Run: run.ID, Status: string(run.Status), Outcome: outcomeOf(run), Warning: cmp.Or(in.Incomplete, in.Stopped), Forecast: in.Plan.Forecast, Counters: run.Counters, Classes: classes,
 		DurationSeconds: run.EndedAt.Sub(run.StartedAt).Seconds(), Pages: run.Pages, HistoryEvents: run.Events, VendorCalls: run.Calls,
 	}, nil
 }

@@ -16,10 +16,12 @@ import (
 
 	"github.com/qbridge/qbridge/activities/crash"
 	"github.com/qbridge/qbridge/activities/servicenow"
+	"github.com/qbridge/qbridge/activities/stage"
 	"github.com/qbridge/qbridge/activities/store"
 	"github.com/qbridge/qbridge/domain/cmdb"
 	"github.com/qbridge/qbridge/domain/payload"
 	"github.com/qbridge/qbridge/domain/record"
+	"github.com/qbridge/qbridge/domain/timing"
 	"github.com/qbridge/qbridge/workflows/contract"
 )
 
@@ -496,7 +498,10 @@ func (w *pageWriter) writeShared(ctx context.Context, records []payload.Input) (
 	if len(keys) == 0 {
 		return ids, nil
 	}
-	if err := w.target.Shared.Lock(ctx); err != nil {
+	waited := stage.Track(ctx, timing.WriteWait)
+	err := w.target.Shared.Lock(ctx)
+	waited()
+	if err != nil {
 		return nil, err
 	}
 	defer w.target.Shared.Unlock()

@@ -45,9 +45,10 @@ func start(ctx workflow.Context, r *syncRun) (contract.RunResult, error) {
 type syncRun struct {
 	contract.RunInput
 	contract.RunProgress
-	kind    string // workflow type, where the plan does not say it
-	stage   string
-	waiting string
+	kind       string // workflow type, where the plan does not say it
+	stage      string
+	waiting    string
+	bottleneck string // of the run that ended
 }
 
 // execute does work between opening and closing the run.
@@ -191,7 +192,7 @@ func (r *syncRun) close(ctx workflow.Context, workErr error) (contract.RunResult
 	if err := workflow.ExecuteActivity(ledger(dctx, "close run"), ledgers.LedgerCloseRun, in).Get(dctx, &res); err != nil {
 		return contract.RunResult{}, errors.Join(workErr, fmt.Errorf("close run: %w", err))
 	}
-	r.Counters = res.Counters
+	r.Counters, r.bottleneck = res.Counters, res.Bottleneck
 	r.enter(dctx, stageDone)
 	r.tag(dctx, attrOutcome.ValueSet(res.Outcome), attrWritten.ValueSet(res.Written()), attrFailures.ValueSet(res.Failed))
 	return res, workErr
@@ -245,6 +246,9 @@ func (r *syncRun) show(ctx workflow.Context) {
 	}
 	if r.waiting != "" {
 		b.WriteString(fmt.Sprintf("\nwaiting: %s\n", r.waiting))
+	}
+	if r.bottleneck != "" {
+		b.WriteString("\n" + r.bottleneck + "\n")
 	}
 	b.WriteString(fmt.Sprintf("\n`qbridge run show %s`\n", r.Plan.Run))
 	workflow.SetCurrentDetails(ctx, b.String())

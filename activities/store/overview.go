@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/qbridge/qbridge/domain/record"
+	"github.com/qbridge/qbridge/domain/timing"
 )
 
 // HeadRow is a head without its body.
@@ -100,4 +101,9 @@ type Overview interface {
 	// they are. SetTold changes it; a zero time means that they are in time again.
 	Told(ctx context.Context) (map[string]time.Time, error)
 	SetTold(ctx context.Context, schedule string, since time.Time) error
+	// AddStages adds what an attempt of an activity of a run spent its time on. It is
+	// no part of what the run did: an attempt that is killed is missing.
+	AddStages(ctx context.Context, run string, spent map[timing.Stage]time.Duration) error
+	// Stages returns what the time of a run went to.
+	Stages(ctx context.Context, run string) (timing.Seconds, error)
 }

@@ -64,6 +64,7 @@ type Call struct {
 	Status   int           // 0 when there was no answer
 	Wait     time.Duration // until the limits let it pass
 	Duration time.Duration // from sending to the end of the answer
+	Blocked  time.Duration // of it: waiting for bytes of the answer, which is read while it is used
 	BytesIn  int64         // decoded
 	Err      error
 	Limits   Limits
@@ -214,10 +215,13 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	req.Header.Set("Accept-Encoding", "gzip")
 	start := t.o.Now()
 	call := Call{Context: req.Context(), Method: req.Method, Host: req.URL.Host, Path: req.URL.Path, Wait: start.Sub(asked)}
-	done := func(n int64, err error) {
+	done := func(n int64, blocked time.Duration, err error) {
 		cancel()
 		release()
 		call.Duration, call.BytesIn, call.Err = t.o.Now().Sub(start), n, err
+		if call.Blocked += blocked; call.Status == 0 {
+			call.Blocked = call.Duration
+		}
 		if t.o.Observe != nil {
 			t.o.Observe(call)
 		}
@@ -225,18 +229,20 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	res, err := t.base.RoundTrip(req)
 	if err != nil {
 		err = t.redact(err)
-		done(0, err)
+		done(0, 0, err)
 		return nil, err
 	}
 	call.Status, call.Limits = res.StatusCode, ParseLimits(res.Header, t.o.Now())
 	t.limiter.learn(key, res.StatusCode, call.Limits)
-	body := &body{raw: res.Body, reader: res.Body, left: t.o.MaxBody, limit: t.o.MaxBody, done: done}
+	first := t.o.Now().Sub(start)
+	body := &body{raw: res.Body, reader: res.Body, now: t.o.Now, left: t.o.MaxBody, limit: t.o.MaxBody, done: done}
 	if strings.EqualFold(res.Header.Get("Content-Encoding"), "gzip") {
 		body.compressed = true
 		res.Header.Del("Content-Encoding")
 		res.Header.Del("Content-Length")
 		res.ContentLength = -1
 	}
+	call.Blocked = first
 	res.Body = body
 	return res, nil
 }
@@ -301,8 +307,10 @@ type body struct {
 	left, limit int64
 	read        int64
 	err         error
-	done        func(int64, error)
+	done        func(int64, time.Duration, error)
 	closed      bool
+	now         func() time.Time
+	blocked     time.Duration
 }
 
 func (b *body) Read(p []byte) (int, error) {
@@ -321,7 +329,9 @@ func (b *body) Read(p []byte) (int, error) {
 	if int64(len(p)) > b.left {
 		p = p[:b.left]
 	}
+	began := b.now()
 	n, err := b.reader.Read(p)
+	b.blocked += b.now().Sub(began)
 	b.left -= int64(n)
 	b.read += int64(n)
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -336,6 +346,6 @@ func (b *body) Close() error {
 	}
 	b.closed = true
 	err := b.raw.Close()
-	b.done(b.read, b.err)
+	b.done(b.read, b.blocked, b.err)
 	return err
 }

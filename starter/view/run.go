@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/qbridge/qbridge/domain/record"
+	"github.com/qbridge/qbridge/domain/timing"
 	"github.com/qbridge/qbridge/workflows/contract"
 )
 
@@ -52,6 +53,7 @@ func (p Printer) Run(r contract.RunView) {
 	p.counters(r.Counters)
 	p.classes(r.Classes)
 	p.reasons(r.Reasons)
+	p.stages(r.Stages, r.Bottleneck)
 }
 
 // Forecast prints what a run would cost.
@@ -101,6 +103,10 @@ func (p Printer) Result(r contract.RunResult, reasons []contract.ReasonCount) {
 	p.counters(r.Counters)
 	p.classes(r.Classes)
 	p.reasons(reasons)
+	if r.Bottleneck != "" {
+		p.Line("")
+		p.Line("%s", r.Bottleneck)
+	}
 	if e := r.Certificates; e != nil {
 		p.Line("")
 		p.Line("of %d certificates %d have expired; %d expire within 30 days, %d within 60, %d within 90: qbridge certificates list --expiring 30d", e.Total, e.Expired, e.In30, e.In60, e.In90)
@@ -125,6 +131,25 @@ func (p Printer) Next(r contract.RunResult) {
 
 func seconds(s float64) string {
 	return time.Duration(s * float64(time.Second)).Round(100 * time.Millisecond).String()
+}
+
+// stages prints what the time of a run went to.
+func (p Printer) stages(spent timing.Seconds, bottleneck string) {
+	total := spent.Total()
+	if total == 0 {
+		return
+	}
+	rows := [][]string{}
+	for _, s := range timing.Stages() {
+		if spent[s] > 0 {
+			rows = append(rows, []string{string(s), seconds(spent[s]), fmt.Sprintf("%.0f %%", 100*spent[s]/total)})
+		}
+	}
+	p.Line("")
+	p.table([]string{"STAGE", "TIME OF ALL LANES", "SHARE"}, rows)
+	if bottleneck != "" {
+		p.Line("%s", bottleneck)
+	}
 }
 
 // counters prints the outcomes; they add up to fetched.

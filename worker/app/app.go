@@ -17,6 +17,7 @@ import (
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/contrib/envconfig"
+	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/worker"
 
 	"github.com/qbridge/qbridge/activities"
@@ -161,6 +162,7 @@ func (a *app) mainWorker(background context.Context) worker.Worker {
 		ActivityTaskPollerBehavior: worker.NewPollerBehaviorSimpleMaximum(worker.PollerBehaviorSimpleMaximumOptions{MaximumNumberOfPollers: 8}),
 		WorkerStopTimeout:          stopTimeout,
 		BackgroundActivityContext:  background,
+		Interceptors:               []interceptor.WorkerInterceptor{&stages{store: a.store, log: a.log}},
 	})
 	workflows.Register(w)
 	for _, s := range []any{a.acts.ledger, a.acts.config, a.acts.approvals, a.acts.notify, a.acts.metadata} {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/rs/zerolog"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/worker"
 
 	"github.com/qbridge/qbridge/activities"
@@ -131,9 +132,10 @@ func (c *connections) start(queue string) error {
 		ActivityTaskPollerBehavior:         worker.NewPollerBehaviorSimpleMaximum(worker.PollerBehaviorSimpleMaximumOptions{MaximumNumberOfPollers: 2}),
 		WorkerStopTimeout:                  stopTimeout,
 		BackgroundActivityContext:          c.background,
+		Interceptors:                       []interceptor.WorkerInterceptor{&stages{store: c.store, log: c.log}},
 	}
 	acts := []any{c.acts.inventory, c.acts.certified}
-	if system == "servicenow" {
+	if system == systemServiceNow {
 		acts, opts.MaxConcurrentActivityExecutionSize = []any{c.acts.write}, serviceNowActivities
 	}
 	w := worker.New(c.temporal, queue, opts)

@@ -107,7 +107,7 @@ func (v *vendors) source(q domainconfig.Qualys) (*activities.Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, err := v.transport(transport.Options{Name: q.Name, Proxy: proxy, CAFile: q.CAFile, Timeout: time.Duration(q.Timeout), Concurrency: qualysCalls, Reserve: reserveOf(q.Budget),
+	t, err := v.transport(systemQualys, transport.Options{Name: q.Name, Proxy: proxy, CAFile: q.CAFile, Timeout: time.Duration(q.Timeout), Concurrency: qualysCalls, Reserve: reserveOf(q.Budget),
 		Secrets: []string{c.Password, c.ClientSecret}})
 	if err != nil {
 		return nil, err
@@ -180,7 +180,7 @@ func (v *vendors) targetOf(s domainconfig.ServiceNow) (*activities.Target, error
 	if err != nil {
 		return nil, err
 	}
-	t, err := v.transport(transport.Options{Name: s.Name, Proxy: proxy, CAFile: s.CAFile, Timeout: time.Duration(s.Timeout), Concurrency: serviceNowCalls,
+	t, err := v.transport(systemServiceNow, transport.Options{Name: s.Name, Proxy: proxy, CAFile: s.CAFile, Timeout: time.Duration(s.Timeout), Concurrency: serviceNowCalls,
 		Certificate: certificate, Key: clientKey, Secrets: []string{c.Auth.Password, c.Auth.ClientSecret, c.Auth.APIKey, c.Auth.PrivateKey, clientKey}})
 	if err != nil {
 		return nil, err
@@ -217,8 +217,14 @@ const (
 	serviceNowCalls = 8
 )
 
-func (v *vendors) transport(o transport.Options) (*transport.Transport, error) {
-	o.AllowedHosts, o.Observe, o.Now = append(slices.Clone(vendorDomains), v.cfg.AllowedHosts...), v.metrics.Observe(o.Name), time.Now
+// Systems, as task queues name them.
+const (
+	systemQualys     = "qualys"
+	systemServiceNow = "servicenow"
+)
+
+func (v *vendors) transport(system string, o transport.Options) (*transport.Transport, error) {
+	o.AllowedHosts, o.Observe, o.Now = append(slices.Clone(vendorDomains), v.cfg.AllowedHosts...), timed(system, v.metrics.Observe(o.Name)), time.Now
 	t, err := transport.New(o)
 	if err != nil {
 		return nil, &activities.UserError{Message: fmt.Sprintf("connection %s: %v", o.Name, err)}

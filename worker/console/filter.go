@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/qbridge/qbridge/domain/record"
+	"github.com/qbridge/qbridge/domain/timing"
 	"github.com/qbridge/qbridge/workflows/contract"
 )
 
@@ -85,6 +86,7 @@ func functions(now func() time.Time) template.FuncMap {
 		"day":      func(t time.Time) string { return t.UTC().Format(time.DateOnly) },
 		"lasted":   lasted,
 		"outcomes": record.Outcomes,
+		"stages":   timing.Stages,
 		"of":       func(c record.Counters, o record.Outcome) int64 { return c.Of(o) },
 		"spans":    func() any { return spans },
 		"percent":  percent,

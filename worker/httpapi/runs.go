@@ -63,6 +63,11 @@ func (s *Server) showRun(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, err, "", "")
 		return
 	}
+	if view.Stages, err = s.opts.Store.Stages(ctx, run.ID); err != nil {
+		s.fail(w, err, "", "")
+		return
+	}
+	_, _, view.Bottleneck, _ = view.Stages.Bottleneck()
 	for _, o := range worstFirst {
 		if view.Counters.Of(o) == 0 {
 			continue

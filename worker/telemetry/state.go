@@ -31,12 +31,14 @@ type State struct {
 	runs    map[[2]string]float64
 	records map[[2]string]float64
 	calls   map[[2]string]float64
+	stages  map[[2]string]float64
 	pauses  map[string]bool
 }
 
 var (
 	runsDesc      = prometheus.NewDesc("qbridge_runs_total", "Runs that ended, by schedule and status.", []string{"schedule", "status"}, nil)
 	recordsDesc   = prometheus.NewDesc("qbridge_records_total", "Records of runs that ended, by schedule and outcome.", []string{"schedule", "outcome"}, nil)
+	stagesDesc    = prometheus.NewDesc("qbridge_run_stage_seconds_total", "What the time of runs that ended went to, by schedule and stage, in seconds of all lanes.", []string{"schedule", "stage"}, nil)
 	runCallsDesc  = prometheus.NewDesc("qbridge_run_calls_total", "Vendor calls of runs that ended, by schedule and system.", []string{"schedule", "system"}, nil)
 	lastDesc      = prometheus.NewDesc("qbridge_last_complete_run_timestamp_seconds", "When the last complete run of a schedule began.", []string{"schedule"}, nil)
 	objectiveDesc = prometheus.NewDesc("qbridge_freshness_objective_seconds", "How old what a schedule brings may get.", []string{"schedule"}, nil)
@@ -51,12 +53,12 @@ var (
 
 // NewState returns a collector. paused reads which schedules are paused in Temporal.
 func NewState(s store.Store, settings *activities.Settings, paused func(ctx context.Context) (map[string]bool, error), now func() time.Time, log zerolog.Logger) *State {
-	return &State{store: s, settings: settings, paused: paused, now: now, log: log, runs: map[[2]string]float64{}, records: map[[2]string]float64{}, calls: map[[2]string]float64{}}
+	return &State{store: s, settings: settings, paused: paused, now: now, log: log, runs: map[[2]string]float64{}, records: map[[2]string]float64{}, calls: map[[2]string]float64{}, stages: map[[2]string]float64{}}
 }
 
 // Describe implements prometheus.Collector.
 func (s *State) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{runsDesc, recordsDesc, runCallsDesc, lastDesc, objectiveDesc, lateDesc, waitingDesc, certsDesc, polledDesc, sizeDesc, pingDesc, upDesc} {
+	for _, d := range []*prometheus.Desc{runsDesc, recordsDesc, runCallsDesc, stagesDesc, lastDesc, objectiveDesc, lateDesc, waitingDesc, certsDesc, polledDesc, sizeDesc, pingDesc, upDesc} {
 		out <- d
 	}
 }
@@ -103,6 +105,7 @@ func (s *State) Collect(out chan<- prometheus.Metric) {
 	counter(runsDesc, s.runs)
 	counter(recordsDesc, s.records)
 	counter(runCallsDesc, s.calls)
+	counter(stagesDesc, s.stages)
 }
 
 // count adds the runs that ended since the last time.
@@ -113,12 +116,19 @@ func (s *State) count(ctx context.Context, _ func(*prometheus.Desc, float64, ...
 			return err
 		}
 		for _, r := range list {
+			spent, err := s.store.Stages(ctx, r.ID)
+			if err != nil {
+				return err
+			}
 			s.runs[[2]string{r.Schedule, string(r.Status)}]++
 			for _, o := range record.Outcomes() {
 				s.records[[2]string{r.Schedule, string(o)}] += float64(r.Counters.Of(o))
 			}
 			for system, n := range r.Calls {
 				s.calls[[2]string{r.Schedule, system}] += float64(n)
+			}
+			for stage, seconds := range spent {
+				s.stages[[2]string{r.Schedule, string(stage)}] += seconds
 			}
 			s.last = r
 		}

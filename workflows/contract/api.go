@@ -6,6 +6,7 @@ import (
 	"github.com/qbridge/qbridge/domain/budget"
 	"github.com/qbridge/qbridge/domain/classify"
 	"github.com/qbridge/qbridge/domain/record"
+	"github.com/qbridge/qbridge/domain/timing"
 )
 
 // QueryStatus is the query of a run that answers RunStatus.
@@ -58,6 +59,10 @@ type RunView struct {
 	Forecast   *budget.Forecast `json:"forecast,omitempty"`
 	Classes    map[string]int64 `json:"classes,omitempty"` // only for one run
 	Reasons    []ReasonCount    `json:"reasons,omitempty"` // only for one run
+	// Stages says what the time of one run went to, in seconds of all lanes, and
+	// Bottleneck which stage took most, and what helps.
+	Stages     timing.Seconds `json:"stageSeconds,omitempty"`
+	Bottleneck string         `json:"bottleneck,omitempty"`
 }
 
 // ReasonCount counts the records of a run that share an outcome and reason.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/qbridge/qbridge/domain/budget"
 	"github.com/qbridge/qbridge/domain/record"
+	"github.com/qbridge/qbridge/domain/timing"
 )
 
 // Version is the release that this tree becomes.
@@ -160,6 +161,9 @@ type RunResult struct {
 	// Certificates counts what expires, in the result of SyncCertificates.
 	Certificates *Expiring        `json:"certificates,omitempty"`
 	Forecast     *budget.Forecast `json:"forecast,omitempty"`
+	// Stages and Bottleneck are those of RunView, up to the end of the run.
+	Stages     timing.Seconds `json:"stageSeconds,omitempty"`
+	Bottleneck string         `json:"bottleneck,omitempty"`
 }
 
 // MetadataProgress is how far a run that writes business metadata is. What it read

@@ -12,6 +12,7 @@ import (
 
 	"github.com/qbridge/qbridge/activities/store"
 	"github.com/qbridge/qbridge/domain/record"
+	"github.com/qbridge/qbridge/domain/timing"
 )
 
 // mostLooked bounds the heads that one page looks at, mostFailures those that are
@@ -341,4 +342,33 @@ func (s *Store) SetTold(ctx context.Context, schedule string, since time.Time) e
 		_, err := t.exec(ctx, "INSERT INTO told (schedule, since) VALUES (?, ?) ON CONFLICT (schedule) DO UPDATE SET since = excluded.since", schedule, micros(since))
 		return err
 	})
+}
+
+// AddStages implements store.Overview.
+func (s *Store) AddStages(ctx context.Context, run string, spent map[timing.Stage]time.Duration) error {
+	var args []any
+	for _, stage := range timing.Stages() {
+		if us := spent[stage].Microseconds(); us > 0 {
+			args = append(args, run, string(stage), us)
+		}
+	}
+	if len(args) == 0 {
+		return nil
+	}
+	return s.inTx(ctx, "add stages", func(t *tx) error {
+		return t.insertRows(ctx, "INSERT INTO run_stages (run, stage, micros)", " ON CONFLICT (run, stage) DO UPDATE SET micros = run_stages.micros + excluded.micros", 3, args)
+	})
+}
+
+// Stages implements store.Overview.
+func (s *Store) Stages(ctx context.Context, run string) (timing.Seconds, error) {
+	out := timing.Seconds{}
+	err := s.query(ctx, "stages", func(r *sql.Rows) error {
+		var stage timing.Stage
+		var us int64
+		err := r.Scan(&stage, &us)
+		out[stage] = float64(us) / 1e6
+		return err
+	}, "SELECT stage, micros FROM run_stages WHERE run = ?", clean(run))
+	return out, err
 }

@@ -8,7 +8,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/qbridge/qbridge/activities/stage"
 	"github.com/qbridge/qbridge/activities/store"
+	"github.com/qbridge/qbridge/domain/timing"
 )
 
 // attempts is how often a transaction is tried that lost against another.
@@ -23,6 +25,7 @@ type tx struct {
 
 // inTx runs fn in a transaction and tries again when it lost against another.
 func (s *Store) inTx(ctx context.Context, what string, fn func(*tx) error) error {
+	defer stage.Track(ctx, timing.Store)()
 	var err error
 	for n := range attempts {
 		if n > 0 {
@@ -103,6 +106,7 @@ func (t *tx) rows(ctx context.Context, scan func(*sql.Rows) error, q string, arg
 
 // query calls scan for each row, outside a transaction.
 func (s *Store) query(ctx context.Context, what string, scan func(*sql.Rows) error, q string, args ...any) error {
+	defer stage.Track(ctx, timing.Store)()
 	r, err := s.read.QueryContext(ctx, s.dialect.rebind(q), cleaned(args)...)
 	if err == nil {
 		err = each(r, scan)

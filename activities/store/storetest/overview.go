@@ -9,6 +9,7 @@ import (
 
 	"github.com/qbridge/qbridge/activities/store"
 	"github.com/qbridge/qbridge/domain/record"
+	"github.com/qbridge/qbridge/domain/timing"
 )
 
 func overviews() map[string]func(*testing.T, store.Store) {
@@ -19,6 +20,7 @@ func overviews() map[string]func(*testing.T, store.Store) {
 		"failures are counted by reason":                  failuresCounted,
 		"ended runs are read on from one of them":         endedRuns,
 		"what was told is known until it is taken back":   told,
+		"stages of a run add up over its attempts":        stages,
 	}
 }
 
@@ -206,4 +208,17 @@ func told(t *testing.T, s store.Store) {
 	list, err := s.Told(ctx)
 	require.NoError(t, err)
 	require.Equal(t, map[string]time.Time{"servers": at.Add(time.Hour)}, list)
+}
+
+func stages(t *testing.T, s store.Store) {
+	require.NoError(t, s.AddStages(ctx, "a", nil))
+	require.NoError(t, s.AddStages(ctx, "a", map[timing.Stage]time.Duration{timing.IRE: 2 * time.Second, timing.Store: 500 * time.Millisecond, timing.Qualys: 0}))
+	require.NoError(t, s.AddStages(ctx, "a", map[timing.Stage]time.Duration{timing.IRE: time.Second}))
+	require.NoError(t, s.AddStages(ctx, "b", map[timing.Stage]time.Duration{timing.IRE: time.Second}))
+	got, err := s.Stages(ctx, "a")
+	require.NoError(t, err)
+	require.Equal(t, timing.Seconds{timing.IRE: 3, timing.Store: 0.5}, got)
+	got, err = s.Stages(ctx, "c")
+	require.NoError(t, err)
+	require.Empty(t, got)
 }
