@@ -48,7 +48,7 @@ lint: tools ## golangci-lint and workflowcheck
 # which nothing checks, is 3,000 assets/s and 3,000 CIs/s. Instructions are counted
 # where valgrind is installed; the targets against the models are for MODELS=10000,
 # of which the serial script alone takes eight minutes.
-bench: build temporal ## benchmarks, and figures against competitors in var/bench/bench.json (BENCH=6000 MODELS=10000 ROUNDS=25)
+bench: build temporal ## benchmarks, and figures against competitors in var/bench/bench.json (BENCH=6000 MODELS=10000 ROUNDS=25 HEADS=1000000)
 	$(GO) test -run '^$$' -bench . -benchmem ./domain/... ./activities/...
 	QBRIDGE_SIM_CIS=$${QBRIDGE_SIM_CIS:-1000000} $(GO) test -run '^$$' -bench . -benchmem -benchtime 5s -cpu 1 -timeout 15m ./tests/sim/...
 	@$(MAKE) --no-print-directory figures
@@ -56,7 +56,7 @@ bench: build temporal ## benchmarks, and figures against competitors in var/benc
 figures: build temporal ## only the figures of make bench
 	@$(GO) build -o bin/qbridge-dev ./deploy/dev
 	@$(GO) build -o bin/qbridge-load ./tests/load
-	@mkdir -p var; bin/qbridge-load bench -assets $(or $(BENCH),3000) -models $(or $(MODELS),1000) -rounds $(or $(ROUNDS),5) 2>var/figures.log || { tail -20 var/figures.log; exit 1; }
+	@mkdir -p var; bin/qbridge-load bench -assets $(or $(BENCH),3000) -models $(or $(MODELS),1000) -rounds $(or $(ROUNDS),5) -heads $(or $(HEADS),1000000) 2>var/figures.log || { tail -20 var/figures.log; exit 1; }
 
 load: build temporal ## what a first load, an unchanged run, two per cent changed, slow servers and an approval of ASSETS=100000 cost
 	@$(GO) build -o bin/qbridge-dev ./deploy/dev

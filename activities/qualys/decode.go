@@ -182,7 +182,8 @@ type assetReader struct {
 	quick
 	wire   wireAsset
 	fields []wireField
-	values [][]byte // of the fields
+	places map[string]int // of fields by name
+	values [][]byte       // of the fields
 	// sections tells which fields were there, of those that are sections.
 	sections []bool
 }
@@ -201,32 +202,27 @@ func (a *assetReader) read(raw []byte) (Result, error) {
 // documented reads an asset whose members are all of the documented shape, in one
 // pass. It reports false for any other.
 func (a *assetReader) documented(raw []byte) bool {
-	next := 0 // members mostly come in the order of the fields
 	end, ok := a.each(raw, func(name, value []byte) (int, bool) {
-		for n := range a.fields {
-			i := (next + n) % len(a.fields)
-			f := &a.fields[i]
-			if string(name) != f.name {
-				continue
-			}
-			next = i + 1
-			if a.values[i] != nil { // of members with one name the last one counts
-				return 0, false
-			}
-			if a.values[i] = value; value[0] == 'n' {
-				return valueEnd(value), true
-			}
-			n, ok := a.value(value, f.into)
-			if !ok {
-				n = valueEnd(value)
-				ok = a.other(f, value[:n])
-			}
-			if ok && f.section != "" {
-				a.sections[i] = true
-			}
-			return n, ok
+		i, known := a.places[string(name)]
+		if !known {
+			return valueEnd(value), true
 		}
-		return valueEnd(value), true
+		f := &a.fields[i]
+		if a.values[i] != nil { // of members with one name the last one counts
+			return 0, false
+		}
+		if a.values[i] = value; value[0] == 'n' {
+			return valueEnd(value), true
+		}
+		n, ok := a.value(value, f.into)
+		if !ok {
+			n = valueEnd(value)
+			ok = a.other(f, value[:n])
+		}
+		if ok && f.section != "" {
+			a.sections[i] = true
+		}
+		return n, ok
 	})
 	if !ok || end != len(raw) || a.wire.ID == 0 {
 		return false
@@ -295,6 +291,10 @@ func (a *assetReader) reset() {
 	}
 	if a.fields == nil {
 		a.fields = w.fields()
+		a.places = make(map[string]int, len(a.fields))
+		for i := range a.fields {
+			a.places[a.fields[i].name] = i
+		}
 		a.values, a.sections = make([][]byte, len(a.fields)), make([]bool, len(a.fields))
 	}
 	clear(a.values)

@@ -20,6 +20,7 @@ import (
 type benchOptions struct {
 	loadOptions
 	models int // assets of the runs against models
+	heads  int // records in the store of the console
 	rounds int
 	self   string // this binary
 }
@@ -32,6 +33,7 @@ func benchCommand(ctx context.Context, args []string) error {
 	o := benchOptions{}
 	f.IntVar(&o.assets, "assets", 3000, "assets of the measurements of processor time")
 	f.IntVar(&o.models, "models", 1000, "assets of the runs against the models; the targets are for 10,000")
+	f.IntVar(&o.heads, "heads", 0, "records in the store that the console is measured with; 0: it is not")
 	f.IntVar(&o.rounds, "rounds", 5, "rounds of the measurements of processor time; the least of them counts")
 	f.StringVar(&o.dir, "dir", "var/bench/stack", "directory of state and logs; its contents are forgotten")
 	f.StringVar(&o.out, "out", "var/bench/bench.json", "file that the figures are written to")
@@ -44,14 +46,14 @@ func benchCommand(ctx context.Context, args []string) error {
 		return err
 	}
 	var rows []row
-	for _, part := range []func(context.Context, *benchOptions) ([]row, error){processorTime, instructions, throughput, models} {
+	for _, part := range []func(context.Context, *benchOptions) ([]row, error){processorTime, instructions, consolePages, throughput, models} {
 		r, err := part(ctx, &o)
 		if err != nil {
 			return err
 		}
 		rows = append(rows, r...)
 	}
-	return report(os.Stdout, o.out, map[string]any{"assets": o.assets, "models": o.models, "rounds": o.rounds}, rows)
+	return report(os.Stdout, o.out, map[string]any{"assets": o.assets, "models": o.models, "rounds": o.rounds, "heads": o.heads}, rows)
 }
 
 // measured is a child that ended: what it said and what it cost.

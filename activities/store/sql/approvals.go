@@ -9,8 +9,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+
+	"github.com/samber/lo"
 
 	"github.com/qbridge/qbridge/activities/store"
 	"github.com/qbridge/qbridge/domain/approval"
@@ -322,15 +325,16 @@ func (s *Store) Waiting(ctx context.Context, schedule string) (map[record.State]
 	var oldest int64
 	err := s.query(ctx, "count waiting records", func(r *sql.Rows) error {
 		var state string
-		var n, first int64
-		if err := r.Scan(&state, &n, &first); err != nil {
-			return err
-		}
-		if out[record.State(state)] = n; record.State(state) == record.StatePending {
-			oldest = first
-		}
-		return nil
-	}, "SELECT state, COUNT(*), MIN(staged_at) FROM heads WHERE schedule = ? AND state IN ('pending', 'held', 'approved', 'rejected', 'failed', 'expired') GROUP BY state", schedule)
+		var n int64
+		err := r.Scan(&state, &n)
+		out[record.State(state)] = n
+		return err
+	}, "SELECT state, COUNT(*) FROM heads WHERE schedule = ? AND "+waitingIndex+" GROUP BY state", schedule)
+	if err != nil || out[record.StatePending] == 0 {
+		return out, instant(oldest), err
+	}
+	err = s.query(ctx, "oldest waiting record", func(r *sql.Rows) error { return r.Scan(&oldest) },
+		"SELECT staged_at FROM heads WHERE schedule = ? AND state = 'pending' ORDER BY staged_at LIMIT 1", schedule)
 	return out, instant(oldest), err
 }
 
@@ -340,10 +344,9 @@ func waiting(f store.StagedFilter) (string, []any) {
 	if len(f.States) > 0 {
 		states := make([]string, len(f.States))
 		for i, s := range f.States {
-			states[i] = string(s)
+			states[i] = "'" + string(waitingStates[s]) + "'" // none for a state that no record waits in
 		}
-		list, more := in(states)
-		where, args = where+" AND h.state IN "+list, append(args, more...)
+		where += " AND h.state IN (" + strings.Join(states, ", ") + ") AND h." + waitingIndex
 	}
 	if len(f.Keys) > 0 {
 		list, more := in(f.Keys)
@@ -389,6 +392,10 @@ func (s *Store) ListStaged(ctx context.Context, f store.StagedFilter) (store.Sta
 	if err := s.query(ctx, "snapshot", func(r *sql.Rows) error { return r.Scan(&out.Snapshot) }, "SELECT n FROM counters WHERE name = ?", "version/"+f.Schedule); err != nil {
 		return out, err
 	}
+	from, fromArgs := stagedFrom+where+" AND h.key > ?", append(args, f.After)
+	if f.Filter == (approval.Filter{}) && len(f.Keys) == 0 && len(f.States) > 0 {
+		from, fromArgs = firstByState(f)
+	}
 	err := s.query(ctx, "list staged records", func(r *sql.Rows) error {
 		var row store.StagedRow
 		var state, columns string
@@ -404,8 +411,32 @@ func (s *Store) ListStaged(ctx context.Context, f store.StagedFilter) (store.Sta
 		out.Rows = append(out.Rows, row)
 		return nil
 	}, "SELECT h.key, h.state, h.version, COALESCE(p.operation, ''), COALESCE(p.class, h.class), COALESCE(p.rule, ''), COALESCE(p.columns, ''), h.reason, h.decision, h.staged_at, "+
-		map[bool]string{true: "p.body", false: "NULL"}[f.Plans]+stagedFrom+where+" AND h.key > ? ORDER BY h.key LIMIT ?", append(args, f.After, f.Limit)...)
+		map[bool]string{true: "p.body", false: "NULL"}[f.Plans]+from+" ORDER BY h.key LIMIT ?", append(fromArgs, f.Limit)...)
 	return out, err
+}
+
+// firstByState reads the first heads of each state from the index, so that what waits
+// need not be sorted as a whole.
+func firstByState(f store.StagedFilter) (from string, args []any) {
+	const columns = "schedule, target, kind, key, state, version, class, reason, decision, staged_at"
+	states := lo.Uniq(f.States)
+	parts := make([]string, len(states))
+	for i, state := range states {
+		parts[i] = "SELECT * FROM (SELECT " + columns + " FROM heads WHERE schedule = ? AND state = '" + string(waitingStates[state]) + "' AND " + waitingIndex + " AND key > ? ORDER BY key LIMIT ?) s" + strconv.Itoa(i)
+		args = append(args, f.Schedule, f.After, f.Limit)
+	}
+	return strings.Replace(stagedFrom, "heads h", "("+strings.Join(parts, " UNION ALL ")+") h", 1) + "1 = 1", args
+}
+
+// waitingIndex is the condition of the index over waiting records. SQLite uses such an
+// index only where its condition stands in the statement, word for word.
+const waitingIndex = "state IN ('pending', 'held', 'approved', 'rejected', 'failed', 'expired')"
+
+// waitingStates are the states that the index over waiting records has; they stand in
+// statements by name.
+var waitingStates = map[record.State]record.State{
+	record.StatePending: record.StatePending, record.StateHeld: record.StateHeld, record.StateApproved: record.StateApproved,
+	record.StateRejected: record.StateRejected, record.StateFailed: record.StateFailed, record.StateExpired: record.StateExpired,
 }
 
 // DecisionStatus implements store.Approvals.

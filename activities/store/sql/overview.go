@@ -283,7 +283,7 @@ func (s *Store) Failures(ctx context.Context, schedule string) ([]store.Failure,
 		f.Since = instant(since)
 		out = append(out, f)
 		return err
-	}, `SELECT reason, COUNT(*), MIN(staged_at) FROM (SELECT reason, staged_at FROM heads WHERE schedule = ? AND state = 'failed' ORDER BY key LIMIT `+strconv.Itoa(mostFailures)+`) f
+	}, `SELECT reason, COUNT(*), MIN(staged_at) FROM (SELECT reason, staged_at FROM heads WHERE schedule = ? AND state = 'failed' ORDER BY reason, staged_at LIMIT `+strconv.Itoa(mostFailures)+`) f
 		GROUP BY reason ORDER BY COUNT(*) DESC, reason`, clean(schedule))
 	return out, err
 }
