@@ -86,9 +86,14 @@ func (b *Bodies) Unpack(data []byte, v any) error {
 
 // Encode returns the compressed form of a body.
 func (b *Bodies) Encode(body *Body) ([]byte, error) {
-	raw, err := json.Marshal(body)
+	explained := *body
+	explained.Parts = nil
+	raw, err := json.Marshal(&explained)
 	if err != nil {
 		return nil, fmt.Errorf("activities: encode body: %w", err)
+	}
+	if body.Parts != nil {
+		raw = append(body.Parts.AppendJSON(append(raw[:len(raw)-1], `,"parts":`...)), '}')
 	}
 	return b.enc.EncodeAll(raw, nil), nil
 }

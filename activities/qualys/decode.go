@@ -152,8 +152,14 @@ func (e *pageEnvelope) assets() error {
 	}
 	f := framer{r: bufio.NewReaderSize(io.MultiReader(e.dec.Buffered(), e.r), frameBuffer)}
 	var broken error
-	if err := f.each(func(raw []byte) error {
-		res, err := e.reader.read(raw)
+	if err := f.each(func(b []byte) (int, bool) {
+		res, n, ok := e.reader.documented(b)
+		if ok {
+			e.page.Results = append(e.page.Results, res)
+		}
+		return n, ok
+	}, func(raw []byte) error {
+		res, err := e.reader.lenient(raw)
 		if err != nil {
 			broken = err
 			return err
@@ -188,51 +194,42 @@ type assetReader struct {
 	sections []bool
 }
 
-// read reads one asset. Without its id it cannot even be reported, so that is an
-// error of the page.
-func (a *assetReader) read(raw []byte) (Result, error) {
+// documented reads the asset that b begins with, if all its members are of the
+// documented shape, in one pass. It reports false for any other.
+func (a *assetReader) documented(b []byte) (res Result, end int, ok bool) {
 	a.reset()
-	if len(raw) <= maxAsset && a.documented(raw) {
-		return Result{ID: int64(a.wire.ID), Asset: a.wire.convert()}, nil
-	}
-	a.reset()
-	return a.lenient(raw)
-}
-
-// documented reads an asset whose members are all of the documented shape, in one
-// pass. It reports false for any other.
-func (a *assetReader) documented(raw []byte) bool {
-	end, ok := a.each(raw, func(name, value []byte) (int, bool) {
+	end, ok = a.each(b, func(name, value []byte) (int, bool) {
 		i, known := a.places[string(name)]
 		if !known {
-			return valueEnd(value), true
+			return valid(value, 0, 0)
 		}
 		f := &a.fields[i]
 		if a.values[i] != nil { // of members with one name the last one counts
 			return 0, false
 		}
 		if a.values[i] = value; value[0] == 'n' {
-			return valueEnd(value), true
+			return valid(value, 0, 0)
 		}
 		n, ok := a.value(value, f.into)
 		if !ok {
-			n = valueEnd(value)
-			ok = a.other(f, value[:n])
+			if n, ok = valid(value, 0, 0); ok {
+				ok = a.other(f, value[:n])
+			}
 		}
 		if ok && f.section != "" {
 			a.sections[i] = true
 		}
 		return n, ok
 	})
-	if !ok || end != len(raw) || a.wire.ID == 0 {
-		return false
+	if !ok || end > maxAsset || a.wire.ID == 0 {
+		return Result{}, 0, false
 	}
 	for i := range a.fields {
 		if a.sections[i] {
 			a.wire.present = append(a.wire.present, a.fields[i].section)
 		}
 	}
-	return true
+	return Result{ID: int64(a.wire.ID), Asset: a.wire.convert()}, end, true
 }
 
 // other reads a field that few assets have.
@@ -242,7 +239,9 @@ func (a *assetReader) other(f *wireField, value []byte) bool {
 }
 
 // lenient reads an asset member by member and says which one cannot be read.
+// Without its id it cannot even be reported, so that is an error of the page.
 func (a *assetReader) lenient(raw []byte) (Result, error) {
+	a.reset()
 	next := 0
 	if err := members(raw, func(key, value []byte) {
 		for n := range a.fields {

@@ -3,7 +3,6 @@ package qualys
 import (
 	"bufio"
 	"bytes"
-	"slices"
 	"time"
 )
 
@@ -18,11 +17,18 @@ func Valid(b []byte) bool {
 }
 
 // Elements cuts a list whose opening bracket is missing, reading through a window
-// of a size, and returns what stands behind the list too.
-func Elements(b []byte, window int) (list []string, rest []byte, err error) {
+// of a size, and returns what stands behind the list too. Objects are visited in one
+// pass if asked.
+func Elements(b []byte, window int, onePass bool) (list []string, rest []byte, err error) {
 	f := framer{r: bufio.NewReaderSize(bytes.NewReader(b), window)}
-	err = f.each(func(e []byte) error {
-		list = append(list, string(slices.Clone(e)))
+	err = f.each(func(e []byte) (int, bool) {
+		end, ok := quick{newTexts()}.each(e, func(_, value []byte) (int, bool) { return valid(value, 0, 0) })
+		if ok = ok && onePass; ok {
+			list = append(list, string(e[:end]))
+		}
+		return end, ok
+	}, func(e []byte) error {
+		list = append(list, string(e))
 		return nil
 	})
 	if err == nil {
@@ -31,4 +37,14 @@ func Elements(b []byte, window int) (list []string, rest []byte, err error) {
 		rest = rest[:n]
 	}
 	return list, rest, err
+}
+
+// TwoReadings reads an asset in one pass, which may refuse it, and member by member.
+func TwoReadings(b []byte) (quickly *Result, end int, carefully Result, err error) {
+	a := assetReader{quick: quick{newTexts()}}
+	if res, n, ok := a.documented(b); ok {
+		quickly, end = &res, n
+	}
+	carefully, err = (&assetReader{quick: quick{newTexts()}}).lenient(b)
+	return quickly, end, carefully, err
 }

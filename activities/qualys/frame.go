@@ -8,10 +8,10 @@ import (
 
 // framer cuts the elements of a list out of a stream, each as strictly checked as
 // encoding/json checks it, at a tenth of its price: nearly all bytes of a page pass
-// here. An element that lies in the window onto the stream is not copied.
+// here. An element that quick reads in the window onto the stream is not copied.
 type framer struct {
 	r   *bufio.Reader
-	buf []byte // of an element that does not, used again for the next
+	buf []byte // of an element that it does not, used again for the next
 }
 
 // frameBuffer is the size of the window onto the stream, frameFill how much of it is
@@ -23,10 +23,11 @@ const (
 
 var errNotJSON = errors.New("it is not JSON")
 
-// each gives the elements of the list whose opening bracket was just read. An
-// element is valid until each returns. The stream then stands behind the closing
-// bracket.
-func (f *framer) each(take func([]byte) error) error {
+// each visits the elements of the list whose opening bracket was just read; the
+// stream then stands behind the closing bracket. quick is given bytes that begin with
+// an element, reads it if it can, checking it as strictly, and returns how long it
+// was. What it leaves is checked and given to take, which may not keep it.
+func (f *framer) each(quick func([]byte) (int, bool), take func([]byte) error) error {
 	c, err := f.next()
 	if err != nil || c == ']' {
 		return err
@@ -35,7 +36,7 @@ func (f *framer) each(take func([]byte) error) error {
 		if err := f.r.UnreadByte(); err != nil {
 			return err
 		}
-		if err := f.one(take); err != nil {
+		if err := f.one(quick, take); err != nil {
 			return err
 		}
 		switch c, err = f.next(); {
@@ -53,20 +54,28 @@ func (f *framer) each(take func([]byte) error) error {
 }
 
 // one takes the next element.
-func (f *framer) one(take func([]byte) error) error {
-	window, err := f.r.Peek(max(f.r.Buffered(), min(frameFill, f.r.Size()))) // fewer are left at the end, which is no error
-	if err != nil && !errors.Is(err, io.EOF) {
-		return err
-	}
-	if end, ok := valid(window, 0, 0); ok && end < len(window) {
-		if err := take(window[:end]); err != nil {
+func (f *framer) one(quick func([]byte) (int, bool), take func([]byte) error) error {
+	tried := 0 // bytes that quick has seen
+	for size := min(frameFill, f.r.Size()); tried < size; size = f.r.Size() {
+		window, err := f.r.Peek(max(f.r.Buffered(), size))
+		if err != nil && !errors.Is(err, io.EOF) { // fewer are left at the end, which is no error
 			return err
 		}
-		_, err := f.r.Discard(end)
-		return err
+		if end, ok := quick(window); ok {
+			_, err := f.r.Discard(end)
+			return err
+		}
+		if tried = len(window); err != nil {
+			break
+		}
 	}
 	if err := f.element(); err != nil {
 		return err
+	}
+	if len(f.buf) > tried {
+		if end, ok := quick(f.buf); ok && end == len(f.buf) {
+			return nil
+		}
 	}
 	if end, ok := valid(f.buf, 0, 0); !ok || end != len(f.buf) {
 		return errNotJSON

@@ -89,10 +89,12 @@ func TestAListIsCutAsTheStandardLibraryCutsIt(t *testing.T) {
 	for _, text := range lists {
 		want, wantErr := standard(text)
 		for _, window := range []int{16, 17, 64, 4096} { // elements lie across windows
-			got, _, err := qualys.Elements([]byte(text), window)
-			require.Equal(t, wantErr == nil, err == nil, "%q: %v, %v", text, wantErr, err)
-			if err == nil {
-				require.Equal(t, want, got, "%q", text)
+			for _, onePass := range []bool{false, true} {
+				got, _, err := qualys.Elements([]byte(text), window, onePass)
+				require.Equal(t, wantErr == nil, err == nil, "%q: %v, %v", text, wantErr, err)
+				if err == nil {
+					require.Equal(t, want, got, "%q", text)
+				}
 			}
 		}
 	}
@@ -100,7 +102,7 @@ func TestAListIsCutAsTheStandardLibraryCutsIt(t *testing.T) {
 
 func TestWhatStandsBehindAListIsLeftThere(t *testing.T) {
 	t.Parallel()
-	list, rest, err := qualys.Elements([]byte(` {"a":"]"} , [1,[2]] ,"x\"]",3, null ] } tail`), 64)
+	list, rest, err := qualys.Elements([]byte(` {"a":"]"} , [1,[2]] ,"x\"]",3, null ] } tail`), 64, true)
 	require.NoError(t, err)
 	require.Equal(t, []string{`{"a":"]"}`, `[1,[2]]`, `"x\"]"`, `3`, `null`}, list)
 	require.Equal(t, " } tail", string(rest))

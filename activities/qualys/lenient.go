@@ -123,9 +123,7 @@ func (m *moment) read(s string) {
 		return
 	}
 	if ms, err := strconv.ParseInt(s, 10, 64); err == nil {
-		if ms > 0 && ms < 253402300800000 { // year 9999
-			m.Time = time.UnixMilli(ms).UTC()
-		}
+		m.millis(ms)
 		return
 	}
 	for _, l := range layouts {
@@ -139,34 +137,55 @@ func (m *moment) read(s string) {
 // commonTime reads the form of nearly all dates, which a package has two of:
 // time.Parse takes ten times as long.
 func commonTime[T string | []byte](s T) (time.Time, bool) {
-	if len(s) != len(commonLayout) {
+	if len(s) != len(commonLayout) || s[4] != '-' || s[7] != '-' || s[10] != 'T' || s[13] != ':' || s[16] != ':' || s[19] != '.' || s[23] != 'Z' {
 		return time.Time{}, false
 	}
-	var n [7]int // year, month, day, hour, minute, second, millisecond
-	at := 0
-	for i := range len(commonLayout) {
-		switch want := commonLayout[i]; {
-		case want == '0':
-			if s[i] < '0' || s[i] > '9' {
-				return time.Time{}, false
-			}
-			n[at] = n[at]*10 + int(s[i]-'0')
-		case want != s[i]:
-			return time.Time{}, false
-		default:
-			at++
-		}
+	wrong := byte(0)
+	two := func(i int) int {
+		tens, ones := s[i]-'0', s[i+1]-'0'
+		wrong |= tens | ones | (9 - tens) | (9 - ones) // below zero the top bit is set
+		return int(tens)*10 + int(ones)
 	}
-	t := time.Date(n[0], time.Month(n[1]), n[2], n[3], n[4], n[5], n[6]*int(time.Millisecond), time.UTC)
-	// A date that does not exist becomes another one.
-	ok := t.Day() == n[2] && int(t.Month()) == n[1] && t.Hour() == n[3] && t.Minute() == n[4] && t.Second() == n[5]
-	return t, ok
+	year, month, day := two(0)*100+two(2), two(5), two(8)
+	hour, minute, second := two(11), two(14), two(17)
+	millis := two(20)*10 + two(21)%10
+	if wrong >= 0x80 || month < 1 || month > 12 || day < 1 || hour > 23 || minute > 59 || second > 59 || day > daysIn(year, month) {
+		return time.Time{}, false
+	}
+	// Days since the epoch, of years that begin with March: leap days come last.
+	if month <= 2 {
+		year, month = year-1, month+12
+	}
+	const epoch = 719_468
+	century := (year + 400) / 100
+	days := 365*(year+400) + (year+400)/4 - century + century/4 + (153*(month-3)+2)/5 + day - 1 - epoch - 400*365 - 97
+	return time.Unix(int64(days)*86_400+int64(hour*3600+minute*60+second), int64(millis)*int64(time.Millisecond)).UTC(), true
+}
+
+func daysIn(year, month int) int {
+	switch month {
+	case 2:
+		if year%4 == 0 && (year%100 != 0 || year%400 == 0) {
+			return 29
+		}
+		return 28
+	case 4, 6, 9, 11:
+		return 30
+	}
+	return 31
 }
 
 // set takes an instant; the epoch is how a missing date is printed.
 func (m *moment) set(t time.Time) {
 	if t.Unix() > 0 {
 		m.Time = t.UTC()
+	}
+}
+
+// millis takes milliseconds since the epoch, up to the year 9999.
+func (m *moment) millis(ms int64) {
+	if ms > 0 && ms < 253402300800000 {
+		m.Time = time.UnixMilli(ms).UTC()
 	}
 }
 

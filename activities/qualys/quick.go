@@ -1,9 +1,13 @@
 package qualys
 
 import (
-	"encoding/binary"
+	"encoding/json"
 	"hash/maphash"
+	"math"
+	"slices"
 	"time"
+
+	"github.com/qbridge/qbridge/domain/jsontext"
 )
 
 // Nearly all members are of the documented shape, and reading them is most of what
@@ -17,10 +21,10 @@ type structure interface {
 	member(name []byte) any
 }
 
-// quick reads values of an asset. The JSON must be well formed. Every method reads
-// the value that b begins with and returns how long it is. It reports false, and says
-// nothing about why, for what is not of the documented shape: what it read into may
-// then be half read.
+// quick reads values of an asset, checking them as strictly as encoding/json does.
+// Every method reads the value that b begins with and returns how long it is. It
+// reports false, and says nothing about why, for what is not of the documented shape,
+// not JSON, or not there as a whole: what it read into may then be half read.
 type quick struct{ texts *sharedTexts }
 
 // value reads a value into what a member named.
@@ -46,27 +50,29 @@ func (q quick) value(b []byte, into any) (int, bool) {
 		return quickList(q, b, p)
 	case structure:
 		return q.object(b, p)
-	}
-	end := valueEnd(b)
-	switch b = b[:end]; p := into.(type) {
 	case *integer:
-		if n, ok := plainInteger(b); ok {
+		if n, end, ok := plainInteger(b); ok {
 			*p = integer(n)
 			return end, true
 		}
-		return end, p.UnmarshalJSON(b) == nil
-	case *flag:
-		if b[0] == 't' || b[0] == 'f' {
-			*p = b[0] == 't'
-			return end, true
-		}
-		return end, p.UnmarshalJSON(b) == nil
 	case *moment:
 		if t, ok := plainMoment(b); ok {
 			p.set(t)
+			return momentLen, true
+		}
+		if n, end, ok := plainInteger(b); ok {
+			p.millis(n)
 			return end, true
 		}
-		return end, p.UnmarshalJSON(b) == nil
+	case *flag:
+		if b[0] == 't' || b[0] == 'f' {
+			*p = b[0] == 't'
+			return valid(b, 0, 0)
+		}
+	}
+	end, ok := valid(b, 0, 0)
+	if u, understands := into.(json.Unmarshaler); ok && understands {
+		return end, u.UnmarshalJSON(b[:end]) == nil
 	}
 	return end, false
 }
@@ -74,40 +80,23 @@ func (q quick) value(b []byte, into any) (int, bool) {
 // text reads a text. Numbers and words in its place are texts too.
 func (q quick) text(b []byte, p *text) (int, bool) {
 	if b[0] == '"' {
-		end := 1 + ordinary(b[1:])
-		if end < len(b) && b[end] == '"' && ascii(b[1:end]) {
+		end := 1 + jsontext.Plain(b[1:])
+		if end < len(b) && b[end] == '"' {
 			*p = text(q.texts.of(b[1:end]))
 			return end + 1, true
 		}
-		end = valueEnd(b)
-		return end, p.UnmarshalJSON(b[:end]) == nil
+		end, ok := valid(b, 0, 0)
+		return end, ok && p.UnmarshalJSON(b[:end]) == nil
 	}
-	end := valueEnd(b)
+	end, ok := valid(b, 0, 0)
 	switch b[0] {
 	case 'n':
-		return end, true
+		return end, ok
 	case '{', '[':
 		return end, false
 	}
 	*p = text(q.texts.of(b[:end]))
-	return end, true
-}
-
-// ascii reports whether a text is printable ASCII: then it is valid and says what its
-// bytes say.
-func ascii(b []byte) bool {
-	const tops = 0x8080808080808080
-	for ; len(b) >= 8; b = b[8:] {
-		if binary.LittleEndian.Uint64(b)&tops != 0 {
-			return false
-		}
-	}
-	for _, c := range b {
-		if c >= 0x80 {
-			return false
-		}
-	}
-	return true
+	return end, ok
 }
 
 // object reads the members of an object.
@@ -116,33 +105,51 @@ func (q quick) object(b []byte, s structure) (int, bool) {
 		if into := s.member(name); into != nil {
 			return q.value(value, into)
 		}
-		return valueEnd(value), true
+		return valid(value, 0, 0)
 	})
 }
 
 // each visits the members of an object. visit returns how long the value is that it
 // is given the beginning of.
 func (q quick) each(b []byte, visit func(name, value []byte) (int, bool)) (int, bool) {
-	if b[0] != '{' {
+	if len(b) == 0 || b[0] != '{' {
 		return 0, false
 	}
 	i := spaces(b, 1)
-	for b[i] != '}' {
-		end := i + 1 + ordinary(b[i+1:])
-		if b[end] != '"' { // an escaped name
+	if i < len(b) && b[i] == '}' {
+		return i + 1, true
+	}
+	for i < len(b) && b[i] == '"' {
+		end := i + 1 + jsontext.Plain(b[i+1:])
+		if end == len(b) || b[end] != '"' { // an escaped name
 			return 0, false
 		}
 		name := b[i+1 : end]
-		i = spaces(b, spaces(b, end+1)+1) // the colon
+		if i = after(b, end+1); i == len(b) || b[i] != ':' {
+			return 0, false
+		}
+		if i = after(b, i+1); i == len(b) {
+			return 0, false
+		}
 		n, ok := visit(name, b[i:])
 		if !ok {
 			return 0, false
 		}
-		if i = spaces(b, i+n); b[i] == ',' {
-			i = spaces(b, i+1)
+		if i = after(b, i+n); i == len(b) || b[i] != ',' {
+			return i + 1, i < len(b) && b[i] == '}'
 		}
+		i = after(b, i+1)
 	}
-	return i + 1, true
+	return 0, false
+}
+
+// after returns where what is no space goes on at or behind i. Nearly always it is
+// at i.
+func after(b []byte, i int) int {
+	if i < len(b) && b[i] > ' ' {
+		return i
+	}
+	return spaces(b, i)
 }
 
 // optional reads an object that may be missing.
@@ -152,7 +159,7 @@ func optional[T any, P interface {
 }](q quick, b []byte, into *P) (int, bool) {
 	if b[0] == 'n' {
 		*into = nil
-		return valueEnd(b), true
+		return valid(b, 0, 0)
 	}
 	if *into == nil {
 		*into = new(T)
@@ -174,43 +181,59 @@ func quickList[T any, P interface {
 		}
 		l.Items = l.Items[:0]
 		i := spaces(list, 1)
-		for list[i] != ']' {
-			var zero T
-			l.Items = append(l.Items, zero)
-			n, ok := q.object(list[i:], P(&l.Items[len(l.Items)-1]))
+		if i < len(list) && list[i] == ']' {
+			return i + 1, true
+		}
+		for i < len(list) {
+			l.Items = slices.Grow(l.Items, 1)[:len(l.Items)+1]
+			item := &l.Items[len(l.Items)-1]
+			clear(l.Items[len(l.Items)-1:])
+			n, ok := q.object(list[i:], P(item))
 			if !ok {
 				return 0, false
 			}
-			if i = spaces(list, i+n); list[i] == ',' {
-				i = spaces(list, i+1)
+			if i = spaces(list, i+n); i == len(list) || list[i] != ',' {
+				return i + 1, i < len(list) && list[i] == ']'
 			}
+			i = spaces(list, i+1)
 		}
-		return i + 1, true
+		return 0, false
 	})
 	l.Present = true
 	return end, ok && lists == 1
 }
 
-// plainInteger reads digits, fewer than could overflow.
-func plainInteger(b []byte) (n int64, ok bool) {
-	if len(b) > 18 {
-		return 0, false
+// plainInteger reads a whole number, of no more digits than are sure to fit, up to
+// what can end it.
+func plainInteger(b []byte) (n int64, end int, ok bool) {
+	start := 0
+	if b[0] == '-' {
+		start = 1
 	}
-	for _, c := range b {
-		if c < '0' || c > '9' {
-			return 0, false
+	for end = start; end < len(b) && b[end]-'0' <= 9; end++ {
+		if n > (math.MaxInt64-9)/10 {
+			return 0, 0, false
 		}
-		n = n*10 + int64(c-'0')
+		n = n*10 + int64(b[end]-'0')
 	}
-	return n, true
+	if end == start || end == len(b) || b[start] == '0' && end > start+1 || b[end] == '.' || b[end] == 'e' || b[end] == 'E' {
+		return 0, 0, false
+	}
+	if start == 1 {
+		n = -n
+	}
+	return n, end, true
 }
+
+// momentLen is the length of an instant in the form of nearly all dates, quoted.
+const momentLen = len(commonLayout) + 2
 
 // plainMoment reads the form of nearly all dates.
 func plainMoment(b []byte) (time.Time, bool) {
-	if len(b) != len(commonLayout)+2 || b[0] != '"' {
+	if len(b) < momentLen || b[0] != '"' || b[momentLen-1] != '"' {
 		return time.Time{}, false
 	}
-	return commonTime(b[1 : len(b)-1])
+	return commonTime(b[1 : momentLen-1])
 }
 
 // sharedTexts keeps texts that were read before: names of products, makers and categories

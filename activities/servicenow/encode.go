@@ -1,15 +1,24 @@
 package servicenow
 
-import "unicode/utf8"
+import (
+	"unicode/utf8"
+
+	"github.com/qbridge/qbridge/domain/jsontext"
+)
 
 const hexDigits = "0123456789abcdef"
 
 // appendString appends a JSON string. Invalid UTF-8 becomes U+FFFD; NUL, which
 // databases refuse, is escaped like other control characters and left to IRE.
 func appendString(b []byte, s string) []byte {
-	b = append(b, '"')
+	b = append(append(b, '"'), s...)
+	plain := jsontext.Plain(b[len(b)-len(s):])
+	if plain == len(s) {
+		return append(b, '"')
+	}
+	b = b[:len(b)-len(s)]
 	start := 0
-	for i := 0; i < len(s); {
+	for i := plain; i < len(s); {
 		c := s[i]
 		if c >= utf8.RuneSelf {
 			r, n := utf8.DecodeRuneInString(s[i:])

@@ -228,7 +228,7 @@ func compileCondition(c Condition) (test, error) {
 		if err != nil {
 			return test{}, fmt.Errorf("field %s: matches: %w", c.Field, err)
 		}
-		set(true, re.MatchString)
+		set(true, matcher(re))
 	}
 	if operators != 1 {
 		return test{}, fmt.Errorf("field %s needs exactly one of equals, in, contains, startsWith, matches, present; it has %d", c.Field, operators)

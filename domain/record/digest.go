@@ -4,9 +4,9 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/qbridge/qbridge/domain/cmdb"
 )
@@ -16,14 +16,15 @@ import (
 // would write the same thing; the order of dependents, shared items, relations,
 // references and table rows does not matter.
 func Digest(p *Parts) string {
-	c := canonical(p)
-	b, err := json.Marshal(c)
-	if err != nil { // Parts holds strings and bools only; Marshal cannot fail on them.
-		panic("record: digest: " + err.Error())
-	}
-	sum := sha256.Sum256(b)
+	space := encodings.Get().(*[]byte)
+	defer encodings.Put(space)
+	*space = canonical(p).AppendJSON((*space)[:0])
+	sum := sha256.Sum256(*space)
 	return hex.EncodeToString(sum[:16])
 }
+
+// encodings are the space of encodings that are only hashed.
+var encodings = sync.Pool{New: func() any { return new([]byte) }}
 
 // canonical copies the parts without volatile columns and with every list in a
 // defined order.
@@ -96,11 +97,9 @@ func sortByJSON(rows []cmdb.Row) {
 	}
 	list := make([]keyed, len(rows))
 	for i := range rows {
-		b, err := json.Marshal(&rows[i])
-		if err != nil {
-			panic("record: digest: " + err.Error())
-		}
-		list[i] = keyed{string(b), rows[i]}
+		e := encoder{}
+		e.row(&rows[i])
+		list[i] = keyed{string(e.b), rows[i]}
 	}
 	slices.SortFunc(list, func(a, b keyed) int { return strings.Compare(a.key, b.key) })
 	for i := range list {
